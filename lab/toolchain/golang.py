@@ -1,0 +1,129 @@
+"""Builds programs from the Go modules pinned below this directory, and keeps them in the cache.
+
+Owns: how Go is called and where the results are kept. The cache's key is the hash of all inputs: module files, sources,
+Go's version and the machine's architecture. A result appears in the cache whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lab.checkout import LOGS, cache
+from lab.progress import StepFailed, run, say
+from lab.toolchain.versions import at_least
+
+
+def sources_hash(module: Path, sources: Iterable[str] = ()) -> str:
+    """Return the hash of a module's go.mod, go.sum and the Go files below `sources`."""
+    files = [module / "go.mod", module / "go.sum"]
+    for source in sources:
+        files += [path for path in (module / source).rglob("*") if path.suffix == ".go" or path.name == "go.mod"]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(module)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def build(module: Path, package: str, binary: str, key: str, flags: str = "") -> Path:
+    """Return the executable `binary` made from `package` of the module, from the cache if it is there.
+
+    `key` is the sources' hash; `flags` go to the linker. Raises StepFailed.
+    """
+    environment = _environment(module)
+    version = _go_version(module, environment)
+    inputs = "\0".join([key, version, package, flags, os.uname().machine])
+    place = cache("toolchain", hashlib.sha256(inputs.encode()).hexdigest()[:32])
+    if (place / binary).exists():
+        return place / binary
+    log = LOGS / f"build-{binary}.log"
+    run(
+        ["go", "list", "-deps", package],  # fetches what this build needs; `go mod download` takes twice as long
+        step=f"downloading the Go modules of {binary}",
+        log=log,
+        cwd=module,
+        env=environment,
+        remedy=f"allow Go to reach its module proxy (GOPROXY is {environment['GOPROXY']})",
+    )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{binary}-", dir=place.parent))
+    try:
+        run(
+            ["go", "build", "-ldflags", f"-s -w {flags}".strip(), "-o", work / binary, package],
+            step=f"building {binary} with {version}",
+            log=log,
+            cwd=module,
+            env=environment,
+            append=True,
+            remedy="see the log; the modules are pinned, so a clean Go installation builds them",
+        )
+        work.chmod(0o755)
+        _publish(work, place)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return place / binary
+
+
+def _publish(work: Path, place: Path) -> None:
+    try:
+        work.rename(place)
+    except OSError:
+        # Another clone was faster: its result is the same.
+        if not place.is_dir():
+            raise
+        say(f"{place.name} was built by another process meanwhile")
+
+
+def _go_proxy(environment: Mapping[str, str]) -> str:
+    argv = ["go", "env", "GOPROXY"]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _without_direct(proxy: str) -> str:
+    """Without "direct", which clones from hosts that a closed network does not reach, and hangs there."""
+    return re.sub(r"[,|]direct\b", "", proxy)
+
+
+def _environment(module: Path) -> dict[str, str]:
+    if not shutil.which("go"):
+        raise _no_go(module, "Go is not installed")
+    proxy = _without_direct(_go_proxy(os.environ))
+    if proxy in ("", "direct"):
+        unset = {name: value for name, value in os.environ.items() if name != "GOPROXY"}
+        proxy = _without_direct(_go_proxy(unset | {"GOENV": "off"}))
+    return {
+        **os.environ,
+        "GOPROXY": proxy,
+        "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+        "CGO_ENABLED": "0",
+        "GOWORK": "off",
+    }
+
+
+def _go_version(module: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["go", "env", "GOVERSION"], cwd=module, env=environment, capture_output=True, text=True, check=False
+    )
+    version = done.stdout.strip()
+    if done.returncode != 0 or not at_least(version.removeprefix("go"), _wanted(module)):
+        raise _no_go(module, f"Go is too old ({version or done.stderr.strip()})")
+    return version
+
+
+def _wanted(module: Path) -> str:
+    found = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
+    return found.group(1) if found else "1.25"
+
+
+def _no_go(module: Path, what: str) -> StepFailed:
+    return StepFailed(
+        f"{what}, and it is needed to build Pulumi, which could not be downloaded",
+        remedy=f"install Go {_wanted(module)} or newer (https://go.dev/dl, or golang from Debian's backports) and put "
+        "it on PATH; or install Pulumi; or allow the download from github.com",
+    )

@@ -1,0 +1,1 @@
+"""The part of Pulumi that runs Python programs, for a Pulumi that was built from its Go module."""
