@@ -1,0 +1,97 @@
+"""The lab's images: the services host's disk, and the kernel and initramfs that machines boot from the network.
+
+Owns: when an image is built and where it is kept (cached by the hash of its inputs, linked below .lab/images). Does not
+own: their content (rootfs.py, disk.py, boot.py). Standard library only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from lab import checkout
+from lab.image import boot, disk, rootfs
+from lab.progress import StepFailed, say
+
+SERVICES_IMAGE = "services-debian-12.qcow2"
+_SIZE_MIB = 4096
+_HERE = Path(__file__).parent
+
+
+def build() -> Path:
+    """Make what is missing, link it below .lab/images, and return the services host's image there."""
+    services = _cached("image", _digest(_services_inputs(), *rootfs.packages()), _services)
+    network = _cached("boot", _digest(boot.inputs(), services.name), lambda to, log: boot.make(services / "parts", to))
+    _publish(checkout.IMAGES, services, (SERVICES_IMAGE,))
+    _publish(checkout.IMAGES / "boot", network, boot.FILES)
+    return checkout.IMAGES / SERVICES_IMAGE
+
+
+def _publish(directory: Path, source: Path, names: Iterable[str]) -> None:
+    """Link files of the cache into a directory, with a SHA256SUMS beside them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        _link(directory / name, source / name)
+    sums = "".join(f"{(source / f'{name}.sha256').read_text()}  {name}\n" for name in names)
+    (directory / "SHA256SUMS").write_text(sums)
+
+
+def _services_inputs() -> list[Path]:
+    return [_HERE / "rootfs.py", _HERE / "disk.py", *rootfs.OVERLAY.rglob("*")]
+
+
+def _services(to: Path, log: Path) -> None:
+    if os.geteuid() != 0:
+        raise StepFailed("installing Debian into a directory takes root", remedy="run the same command with sudo -E")
+    if missing := [tool for tool in ("mmdebstrap", "mke2fs", "qemu-img", "grub-mkimage") if not shutil.which(tool)]:
+        packages = "mmdebstrap e2fsprogs qemu-utils grub-common grub-pc-bin"
+        raise StepFailed(f"not installed: {', '.join(missing)}", remedy=f"apt-get install {packages}")
+    tree = to / "tree"
+    rootfs.make(tree, log)
+    boot.keep_parts(tree, to)
+    disk.make(tree, to / SERVICES_IMAGE, _SIZE_MIB, log)
+    shutil.rmtree(tree)
+
+
+def _cached(thing: str, key: str, make: Callable[[Path, Path], None]) -> Path:
+    """Return the cached directory of `thing`; when it is missing, make it beside its place and rename it.
+
+    One process builds at a time; what a killed one left half done is begun anew.
+    """
+    final = checkout.cache(thing, key)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if final.is_dir():
+            return final
+        say(f"building the lab's {thing} (kept in {final})")
+        work = final.with_name(f".{key}")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        make(work, checkout.LOGS / f"{thing}.log")
+        for path in [path for path in work.iterdir() if path.is_file()]:
+            with path.open("rb") as handle:
+                (work / f"{path.name}.sha256").write_text(hashlib.file_digest(handle, "sha256").hexdigest())
+        work.rename(final)
+    finally:
+        os.close(descriptor)
+    return final
+
+
+def _digest(inputs: Iterable[Path], *words: str) -> str:
+    digest = hashlib.sha256("\n".join(words).encode())
+    for path in sorted(path for path in inputs if path.is_file()):
+        digest.update(f"{path.relative_to(_HERE)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _link(link: Path, target: Path) -> None:
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.rename(link)
