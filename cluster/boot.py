@@ -1,0 +1,155 @@
+"""Network boot: which loader a machine gets, and its profile.
+
+Owns the loaders' files, one PXELINUX profile and one iPXE script a machine, matched by MAC, and where the boot image
+lies. Only the first stage goes over TFTP. Does not own the boot image's content, nor ignition configs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.host_files import Bundle, Health, HostFile
+from cluster.host_os import HTTP_ROOT
+from cluster.machines import Machine
+from cluster.render import render
+from cluster.settings import BootFile
+from cluster.site import Site
+from cluster.units import active
+
+SCRIPTS, IMAGES = "boot", "images"
+AWAIT_SECONDS = 900
+
+
+def boot_files(site: Site) -> dict[str, str]:
+    """The boot file by kind of client: iPXE speaks HTTP, everything else takes PXELINUX with HTTP over TFTP."""
+    return {"pxe": "lpxelinux.0", "ipxe": f"{site.http_url}/{SCRIPTS}/boot.ipxe"}
+
+
+def images(site: Site) -> dict[str, BootFile]:
+    """The boot image's files by their names under the HTTP root."""
+    image = site.settings.boot_image
+    found = {"kernel": image.kernel, "initramfs": image.initramfs, "rootfs": image.rootfs}
+    return {f"{IMAGES}/{name}": file for name, file in found.items() if file is not None}
+
+
+def boot_fetch(site: Site) -> list[dict[str, str | None]]:
+    """What the services host downloads, and where to under the HTTP root."""
+    return [{"url": file.location, "sha256": file.sha256, "path": path} for path, file in images(site).items()]
+
+
+def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:
+    """A machine's kernel arguments, without `initrd`, which each boot loader writes its own way."""
+    image, url = site.settings.boot_image, site.http_url
+    arguments = [
+        "ip=dhcp",
+        "rd.neednet=1",
+        "coreos.inst.install_dev=/dev/vda",
+        f"coreos.inst.ignition_url={url}/ignition/{machine.ignition}",
+    ]
+    if image.rootfs is not None:
+        arguments.append(f"coreos.live.rootfs_url={url}/{IMAGES}/rootfs")
+    if image.reports_back:
+        arguments.append(f"okd.report={url}/report")
+    return (*arguments, *image.kernel_arguments)
+
+
+def network_boot(site: Site, machine: Machine) -> dict[str, Any]:
+    """What a machine must get on its way up, as the host agent's `await-boot` reads it, without the domain's UUID."""
+    services, host_os = str(site.services_address), site.host_os
+    return {
+        "name": machine.name,
+        "mac": machine.mac,
+        "address": str(machine.address),
+        "timeoutSeconds": AWAIT_SECONDS,
+        "reportsBack": site.settings.boot_image.reports_back,
+        "expected": {
+            "hostname": machine.fqdn,
+            "address": str(machine.address),
+            "router": str(site.router),
+            "dns": services,
+            "ntp": services,
+            "domain": site.cluster_domain,
+            "nextserver": services,
+            "bootfile": boot_files(site),
+            "kernel": f"/{IMAGES}/kernel",
+            "initramfs": f"/{IMAGES}/initramfs",
+        },
+        "units": {"dhcp": host_os.dhcp.unit, "tftp": host_os.tftp.unit, "http": host_os.http.unit},
+        "logs": {
+            "http": "/var/log/nginx/boot.log",
+            "report": "/var/log/nginx/report.log",
+            "leases": "/var/lib/kea/kea-leases4.csv",
+        },
+    }
+
+
+def bundle(site: Site) -> Bundle:
+    """The TFTP server with the loaders and profiles, and the iPXE scripts under the HTTP root."""
+    host_os, daemon = site.host_os, site.host_os.tftp
+    profiles = f"{host_os.tftp_root}/pxelinux.cfg"
+    unit = render("tftp.service.j2", user=daemon.user, address=site.services_address, root=host_os.tftp_root)
+    return Bundle(
+        service="boot",
+        packages=daemon.packages,
+        files=(
+            HostFile(path=daemon.config, text=unit, selinux=host_os.label("systemd_unit_file_t")),
+            *_tftp_files(site, profiles),
+            *_http_files(site),
+        ),
+        owns=(profiles, f"{HTTP_ROOT}/{SCRIPTS}"),
+        units=(daemon.unit,),
+        restart_on=(daemon.config,),
+        health=(
+            active(daemon),
+            *(_served(site, name) for name in ("lpxelinux.0", "pxelinux.cfg/default")),
+        ),
+    )
+
+
+def tftp_paths(site: Site) -> tuple[str, ...]:
+    """Everything that machines ask the TFTP server for."""
+    return ("lpxelinux.0", "ldlinux.c32", *(f"pxelinux.cfg/01-{machine.mac_hyphens}" for machine in site.machines))
+
+
+def script_paths(site: Site) -> tuple[str, ...]:
+    """The iPXE scripts' paths under the HTTP root."""
+    return (f"/{SCRIPTS}/boot.ipxe", *(f"/{SCRIPTS}/mac-{machine.mac_hyphens}.ipxe" for machine in site.machines))
+
+
+def _tftp_files(site: Site, profiles: str) -> list[HostFile]:
+    host_os, label = site.host_os, site.host_os.label("tftpdir_t")
+    files = [
+        HostFile(path=f"{host_os.tftp_root}/{source.rsplit('/', 1)[-1]}", copy_of=source, selinux=label)
+        for source in host_os.boot_loader
+    ]
+    files.append(HostFile(path=f"{profiles}/default", text=render("pxelinux-default.j2"), selinux=label))
+    for machine in site.machines:
+        text = render(
+            "pxelinux-profile.j2",
+            machine=machine,
+            kernel=f"{site.http_url}/{IMAGES}/kernel",
+            initramfs=f"{site.http_url}/{IMAGES}/initramfs",
+            arguments=kernel_arguments(site, machine),
+        )
+        files.append(HostFile(path=f"{profiles}/01-{machine.mac_hyphens}", text=text, selinux=label))
+    return files
+
+
+def _http_files(site: Site) -> list[HostFile]:
+    root, label = f"{HTTP_ROOT}/{SCRIPTS}", site.host_os.label("httpd_sys_content_t")
+    files = [HostFile(path=f"{root}/boot.ipxe", text=render("boot.ipxe.j2"), selinux=label)]
+    for machine in site.machines:
+        text = render(
+            "machine.ipxe.j2",
+            machine=machine,
+            kernel=f"{site.http_url}/{IMAGES}/kernel",
+            initramfs=f"{site.http_url}/{IMAGES}/initramfs",
+            arguments=kernel_arguments(site, machine),
+        )
+        files.append(HostFile(path=f"{root}/mac-{machine.mac_hyphens}.ipxe", text=text, selinux=label))
+    return files
+
+
+def _served(site: Site, path: str) -> Health:
+    url = f"tftp://{site.services_address}/{path}"
+    return Health(f"serves {path}", ("curl", "-fsS", "--max-time", "5", "-o", "/dev/null", url))

@@ -1,0 +1,44 @@
+"""HTTP for machines that boot: boot image, iPXE scripts, ignition configs, boot reports.
+
+Owns nginx's configuration. Ignition configs hold credentials and go to the cluster network alone. Logs are JSON, one
+object a line, for whoever watches a machine boot. Does not own the files served.
+"""
+
+from __future__ import annotations
+
+from cluster.host_files import Bundle, Check, HostFile
+from cluster.host_os import HTTP_ROOT
+from cluster.render import render
+from cluster.site import HTTP_PORT, Site
+from cluster.units import active, drop_in, prints
+
+
+def bundle(site: Site) -> Bundle:
+    """Nginx on the cluster network's side only."""
+    host_os, daemon = site.host_os, site.host_os.http
+    text = render(
+        "nginx.conf.j2",
+        user=daemon.user,
+        pid=host_os.http_pid,
+        address=site.services_address,
+        port=HTTP_PORT,
+        network=site.network,
+        root=HTTP_ROOT,
+    )
+    status = "curl -sS --max-time 5 -o /dev/null -w '%{http_code}'"
+    return Bundle(
+        service="http",
+        packages=daemon.packages,
+        files=(
+            HostFile(path=daemon.config, text=text, selinux=host_os.label("httpd_config_t")),
+            drop_in(host_os, daemon),
+        ),
+        checks=(Check("nginx", ("nginx", "-t", "-q", "-c", daemon.config)),),
+        units=(daemon.unit,),
+        reload=("systemctl", "reload", daemon.unit),
+        health=(
+            active(daemon),
+            prints("answers", f"{status} {site.http_url}/no-such-file", "404"),
+            prints("takes boot reports", f"{status} {site.http_url}/report?health=1", "204"),
+        ),
+    )

@@ -1,0 +1,100 @@
+"""The load balancer: API, machine config and ingress of the cluster.
+
+Owns HAProxy's rows: which machines stand behind which port, how they are checked, and where it listens. Addresses, not
+names, so that it starts without a name server. Nothing ends open connections at a reload. Does not own the bootstrap
+machine's departure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.host_files import Bundle, Check, Health, HostFile
+from cluster.machines import Machine
+from cluster.render import render
+from cluster.site import STATS_PORT, Site
+from cluster.units import active, drop_in
+
+
+@dataclass(frozen=True)
+class Server:
+    """One machine behind a port; a backup serves only when no other does."""
+
+    name: str
+    address: str
+    backup: bool
+
+    @property
+    def suffix(self) -> str:
+        """What follows the check in HAProxy's line."""
+        return " backup" if self.backup else ""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """One port of the load balancer and the machines behind it."""
+
+    name: str
+    port: int
+    balance: str
+    options: tuple[str, ...]
+    check: str
+    servers: tuple[Server, ...]
+
+
+def concerns(site: Site) -> tuple[Concern, ...]:
+    """The rows: API and machine config to the control plane, ingress to compute, else to the control plane."""
+    bootstrap, control_plane = site.of_role("bootstrap"), site.of_role("control-plane")
+    behind_api = (*_servers(control_plane), *_servers(bootstrap, backup=True))
+    behind_ingress = _servers(site.of_role("compute") or control_plane)
+    readyz = ("httpchk GET /readyz HTTP/1.0", "log-health-checks")
+    return (
+        Concern("api", 6443, "roundrobin", readyz, "check check-ssl verify none inter 10s fall 2 rise 3", behind_api),
+        Concern("machine-config", 22623, "roundrobin", (), "check inter 1s", behind_api),
+        Concern("ingress-https", 443, "source", (), "check inter 1s", behind_ingress),
+        Concern("ingress-http", 80, "source", (), "check inter 1s", behind_ingress),
+    )
+
+
+def _servers(machines: tuple[Machine, ...], *, backup: bool = False) -> tuple[Server, ...]:
+    return tuple(Server(machine.name, str(machine.address), backup) for machine in machines)
+
+
+def addresses(site: Site, port: int) -> tuple[str, ...]:
+    """Where a port listens: on the cluster network, and on the uplink when the settings expose it."""
+    uplink = site.settings.uplink
+    return (str(site.services_address), *([str(uplink.address)] if port in uplink.expose else []))
+
+
+def bundle(site: Site) -> Bundle:
+    """HAProxy, reloaded with its listening sockets handed over."""
+    host_os, daemon = site.host_os, site.host_os.load_balancer
+    rows = concerns(site)
+    text = render(
+        "haproxy.cfg.j2",
+        user=daemon.user,
+        group=daemon.group,
+        socket=host_os.load_balancer_socket,
+        concerns=[(row, addresses(site, row.port)) for row in rows],
+        stats=f"{site.services_address}:{STATS_PORT}",
+    )
+    return Bundle(
+        service="load-balancer",
+        packages=daemon.packages,
+        files=(
+            HostFile(path=daemon.config, text=text, selinux=host_os.label("etc_t")),
+            drop_in(host_os, daemon),
+        ),
+        checks=(Check("haproxy", ("haproxy", "-c", "-f", daemon.config)),),
+        units=(daemon.unit,),
+        reload=("systemctl", "reload", daemon.unit),
+        health=(
+            active(daemon),
+            *(Health(f"{row.name} accepts", tcp=f"{site.services_address}:{row.port}") for row in rows),
+            Health(
+                "shows statistics",
+                ("curl", "-fsS", "--max-time", "5", "-o", "/dev/null", f"http://{site.services_address}:{STATS_PORT}/"),
+            ),
+        ),
+        selinux=host_os.load_balancer_selinux,
+    )

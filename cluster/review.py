@@ -1,0 +1,101 @@
+"""`python -m cluster.review --stack NAME --out DIR`: every file of a stack as it would be delivered.
+
+Owns reading a stack file without Pulumi and writing the files, path under DIR = path on the services host. Secrets are
+never known here and are written as REDACTED. Does not own what is in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.host_files import HostFile
+from cluster.plan import Plan
+from cluster.settings import Settings, SettingsError
+
+PREFIX = "okd-libvirt:"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error, as it is for Pulumi, rather than the last one winning."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def stack_file(stack: str) -> Path:
+    """The stack's file, beside Pulumi.yaml or among the examples.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    for directory in (ROOT, ROOT / "examples"):
+        path = directory / f"Pulumi.{stack}.yaml"
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"no stack {stack}: neither Pulumi.{stack}.yaml nor examples/Pulumi.{stack}.yaml exists")
+
+
+def stack_config(path: Path) -> dict[str, Any]:
+    """A stack file's settings, without the project's prefix."""
+    document = yaml.load(path.read_text(), _UniqueKeys) or {}
+    config = document.get("config") or {}
+    return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
+
+
+def files(plan: Plan) -> dict[str, str]:
+    """Text by path of everything delivered to the services host, and of its cloud-init seed."""
+    seed = plan.cloud_init("REDACTED", "REDACTED", "ssh-ed25519 REDACTED")
+    texts = {file.path: _text(file) for bundle in plan.bundles for file in bundle.files}
+    return texts | {
+        "/cloud-init/user-data": seed.user_data,
+        "/cloud-init/meta-data": seed.meta_data,
+        "/cloud-init/network-config": seed.network_config,
+    }
+
+
+def _text(file: HostFile) -> str:
+    if file.text is not None:
+        return file.text
+    if file.copy_of is not None:
+        return f"(copy of {file.copy_of}, a file of the services host's packages)\n"
+    return "REDACTED\n" if file.secret else f"({file.value}: made when the stack is deployed)\n"
+
+
+def main(argv: list[str]) -> int:
+    """Write a stack's files; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.review")
+    parser.add_argument("--stack", required=True)
+    parser.add_argument("--out", required=True, type=Path)
+    words = parser.parse_args(argv)
+    try:
+        plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack))
+    except (FileNotFoundError, SettingsError, yaml.YAMLError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    rendered = files(plan)
+    for path, text in rendered.items():
+        target = words.out / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    print(f"{len(rendered)} files of stack {words.stack} written under {words.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

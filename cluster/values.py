@@ -1,0 +1,188 @@
+"""Validated values that settings are made of: addresses, networks, MACs, names, locations.
+
+Owns their forms and, for each refusal, the harm and the fix that the settings report shows. Does not own relations
+between values (settings_checks.py).
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+UNSET = IPv4Address(0)  # an address that was not given; settings_checks reports what must be, so no plan sees it
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+KERNEL_ARGUMENT = re.compile(r"[!#-\[\]-~]+")
+
+
+def refused(harm: str, fix: str) -> PydanticCustomError:
+    """A refusal that reads as one entry of the settings report."""
+    return PydanticCustomError("refused", "{harm}: {fix}", {"harm": harm, "fix": fix})
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise refused(f"{what} is text, this is not (YAML reads some unquoted values as numbers)", "put it in quotes")
+    return value.strip()
+
+
+def address(value: Any) -> IPv4Address:
+    """An IPv4 address in dotted form."""
+    if isinstance(value, IPv4Address):
+        return value
+    text = _text(value, "an address")
+    try:
+        return IPv4Address(text)
+    except AddressValueError as error:
+        raise refused(
+            "not an IPv4 address, so nothing could be leased or bound to it", "write it as 192.168.200.10"
+        ) from (error)
+
+
+def network(value: Any) -> IPv4Network:
+    """An IPv4 network in CIDR form with no host bits set."""
+    if isinstance(value, IPv4Network):
+        return value
+    text = _text(value, "a network")
+    fix = "write it as 192.168.200.0/24"
+    if "/" not in text:
+        raise refused("a network without its prefix length is a single address", fix)
+    try:
+        return IPv4Network(text)
+    except NetmaskValueError as error:
+        raise refused("the prefix length is not one between 0 and 32", fix) from error
+    except AddressValueError as error:
+        raise refused("not an IPv4 network, so no address can be planned in it", fix) from error
+    except ValueError as error:
+        meant = IPv4Network(text, strict=False)
+        raise refused(
+            "the address has bits set beyond the prefix, so the network meant is unclear", f"write {meant}"
+        ) from (error)
+
+
+def mac(value: Any) -> str:
+    """A unicast MAC address, in lower case with colons."""
+    text = _text(value, "a MAC").lower().replace("-", ":")
+    if not MAC.fullmatch(text):
+        raise refused(
+            "not a MAC, so no lease would ever match the machine", 'write it as "52:54:00:12:34:56", in quotes'
+        )
+    if int(text[:2], 16) & 1:
+        raise refused(
+            "a multicast MAC (odd first byte): no network card may have it and libvirt refuses it",
+            "make the first byte even, e.g. 52:54:00:…",
+        )
+    if text == "00:00:00:00:00:00":
+        raise refused("the all-zero MAC belongs to no network card", "leave it out to have one derived")
+    return text
+
+
+def label(value: Any) -> str:
+    """One DNS label: lower-case letters, digits and inner hyphens, at most 63."""
+    text = _text(value, "a name")
+    if not LABEL.fullmatch(text):
+        raise refused(
+            "not a DNS label, so the name server would refuse the record and the node would have no name",
+            "use 1 to 63 lower-case letters, digits and hyphens; no hyphen at either end",
+        )
+    return text
+
+
+def domain(value: Any) -> str:
+    """A DNS domain of at least one label, without a trailing dot."""
+    text = _text(value, "a domain").removesuffix(".")
+    if not text or not all(LABEL.fullmatch(part) for part in text.split(".")):
+        raise refused(
+            "not a DNS domain, so the name server would refuse the zone",
+            "use labels of lower-case letters, digits and hyphens joined by dots, e.g. example.com",
+        )
+    return text
+
+
+def sha256(value: Any) -> str:
+    """A SHA-256 as 64 hexadecimal digits, lower case."""
+    text = _text(value, "a SHA-256").lower().removeprefix("sha256:")
+    if not SHA256.fullmatch(text):
+        raise refused(
+            "not a SHA-256, so no download could ever match it",
+            "give the 64 hexadecimal digits that `sha256sum` prints",
+        )
+    return text
+
+
+def interface(value: Any) -> str:
+    """The name of a network interface on the hypervisor."""
+    text = _text(value, "a bridge")
+    if not INTERFACE.fullmatch(text):
+        raise refused(
+            "Linux has no interface of that name", "name an existing bridge of at most 15 characters, e.g. br0"
+        )
+    return text
+
+
+def location(value: Any) -> str:
+    """A path, or an http(s) URL, of a file."""
+    text = _text(value, "a location")
+    scheme = text.split("://", 1)[0] if "://" in text else ""
+    if not text or any(character.isspace() for character in text) or scheme not in ("", "http", "https"):
+        raise refused("neither a path nor an http(s) URL, so the file cannot be had", "give a path or http(s)://…")
+    return text
+
+
+def url(value: Any) -> str:
+    """An http(s) URL that the services host can download from."""
+    text = _text(value, "a URL")
+    if not re.fullmatch(r"https?://[^\s/'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]", text):
+        raise refused("not the http(s) URL of a file: the services host downloads it", "write http(s)://host/path/file")
+    return text
+
+
+def host(value: Any) -> str:
+    """A host by address or by DNS name."""
+    text = _text(value, "a host")
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        pass
+    if re.fullmatch(r"[0-9.]+", text):
+        raise refused("not an IPv4 address", "write it as 192.168.125.1, or give a DNS name")
+    return domain(text)
+
+
+def kernel_argument(value: Any) -> str:
+    """One kernel argument: no blanks, quotes or backslashes, which boot loaders read differently."""
+    text = _text(value, "a kernel argument")
+    if not KERNEL_ARGUMENT.fullmatch(text):
+        raise refused(
+            "blanks, quotes and backslashes mean different things to PXELINUX and iPXE",
+            "give each argument as an item of its own, e.g. [console=ttyS0, quiet]",
+        )
+    return text
+
+
+def absolute_path(value: Any) -> str:
+    """An absolute path on the hypervisor."""
+    text = _text(value, "a path")
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", text):
+        raise refused("libvirt needs an absolute path of plain characters", "write it as /var/lib/libvirt/images/okd")
+    return text.rstrip("/")
+
+
+Address = Annotated[IPv4Address, BeforeValidator(address)]
+Network = Annotated[IPv4Network, BeforeValidator(network)]
+Mac = Annotated[str, BeforeValidator(mac)]
+Label = Annotated[str, BeforeValidator(label)]
+Domain = Annotated[str, BeforeValidator(domain)]
+Sha256 = Annotated[str, BeforeValidator(sha256)]
+Interface = Annotated[str, BeforeValidator(interface)]
+Location = Annotated[str, BeforeValidator(location)]
+Url = Annotated[str, BeforeValidator(url)]
+Host = Annotated[str, BeforeValidator(host)]
+KernelArgument = Annotated[str, BeforeValidator(kernel_argument)]
+AbsolutePath = Annotated[str, BeforeValidator(absolute_path)]

@@ -1,0 +1,100 @@
+"""Profiles by MAC and role, and what the services host downloads for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster import boot
+from cluster.host_files import HostFile
+from cluster.plan import Plan
+from tests.cluster.conftest import planned
+
+
+def files(plan: Plan) -> dict[str, HostFile]:
+    bundle = next(bundle for bundle in plan.bundles if bundle.service == "boot")
+    return {file.path: file for file in bundle.files}
+
+
+def test_one_profile_and_one_script_a_machine_and_nothing_else(hard_way: Plan) -> None:
+    found = files(hard_way)
+    profiles = {path for path in found if path.startswith("/srv/tftp/pxelinux.cfg/")}
+    scripts = {path for path in found if path.startswith("/var/www/okd/boot/")}
+    macs = [machine.mac.replace(":", "-") for machine in hard_way.machines]
+    assert profiles == {f"/srv/tftp/pxelinux.cfg/{name}" for name in ["default", *(f"01-{mac}" for mac in macs)]}
+    assert scripts == {f"/var/www/okd/boot/{name}.ipxe" for name in ["boot", *(f"mac-{mac}" for mac in macs)]}
+
+
+def test_the_role_decides_the_ignition_config(hard_way: Plan) -> None:
+    found = files(hard_way)
+    for mac, ignition in {"01-00": "bootstrap", "03-02": "master", "02-00": "worker", "05-01": "worker"}.items():
+        for path in (f"/srv/tftp/pxelinux.cfg/01-f8-75-a4-ac-{mac}", f"/var/www/okd/boot/mac-f8-75-a4-ac-{mac}.ipxe"):
+            text = str(found[path].text)
+            assert f"coreos.inst.ignition_url=http://192.168.200.254:8080/ignition/{ignition}.ign" in text
+
+
+def test_a_whole_profile(hard_way: Plan) -> None:
+    assert files(hard_way)["/srv/tftp/pxelinux.cfg/01-f8-75-a4-ac-03-00"].text == (
+        "# control-plane-0: control-plane\n"
+        "DEFAULT install\n"
+        "PROMPT 0\n"
+        "LABEL install\n"
+        "  KERNEL http://192.168.200.254:8080/images/kernel\n"
+        "  APPEND initrd=http://192.168.200.254:8080/images/initramfs ip=dhcp rd.neednet=1 "
+        "coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url=http://192.168.200.254:8080/ignition/master.ign "
+        "coreos.live.rootfs_url=http://192.168.200.254:8080/images/rootfs\n"
+    )
+
+
+def test_a_whole_ipxe_script(dev: Plan) -> None:
+    text = files(dev)[f"/var/www/okd/boot/mac-{dev.bootstrap.mac_hyphens}.ipxe"].text
+    assert text == (
+        "#!ipxe\n"
+        "# bootstrap: bootstrap\n"
+        "kernel http://192.168.200.254:8080/images/kernel initrd=initramfs ip=dhcp rd.neednet=1 "
+        "coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url=http://192.168.200.254:8080/ignition/bootstrap.ign "
+        "okd.report=http://192.168.200.254:8080/report console=ttyS0\n"
+        "initrd --name initramfs http://192.168.200.254:8080/images/initramfs\n"
+        "boot\n"
+    )
+
+
+def test_an_unknown_machine_boots_from_its_disk(dev: Plan) -> None:
+    assert "LOCALBOOT" in str(files(dev)["/srv/tftp/pxelinux.cfg/default"].text)
+    assert files(dev)["/var/www/okd/boot/boot.ipxe"].text == (
+        "#!ipxe\nchain --autofree mac-${net0/mac:hexhyp}.ipxe || exit\n"
+    )
+
+
+def test_only_a_boot_image_that_reports_back_is_asked_to(dev: Plan, hard_way: Plan) -> None:
+    assert "okd.report=" in " ".join(boot.kernel_arguments(dev, dev.bootstrap))
+    assert "okd.report=" not in " ".join(boot.kernel_arguments(hard_way, hard_way.bootstrap))
+
+
+def test_what_is_downloaded_is_what_profiles_name(hard_way: Plan) -> None:
+    rows = {row["path"]: row for row in hard_way.boot_fetch()}
+    assert set(rows) == {"images/kernel", "images/initramfs", "images/rootfs"}
+    assert rows["images/kernel"] == {
+        "url": "http://mirror.example.com/scos/live-kernel.x86_64",
+        "sha256": "1" * 64,
+        "path": "images/kernel",
+    }
+
+
+def test_a_new_machine_changes_no_other_profile() -> None:
+    def edit(config: dict[str, Any]) -> None:
+        config["machines"]["compute-7"] = {"address": "192.168.200.27"}
+
+    before, after = files(planned("dev")), files(planned("dev", edit))
+    assert len(set(after) - set(before)) == 2
+    assert all(after[path] == file for path, file in before.items())
+
+
+def test_what_the_boot_is_measured_against(dev: Plan) -> None:
+    document = dev.network_boot(dev.bootstrap)
+    assert document["expected"]["hostname"] == "bootstrap.okd.lab.example"
+    assert document["expected"]["kernel"] in [f"/{row['path']}" for row in dev.boot_fetch()]
+    assert document["units"] == {
+        "dhcp": "kea-dhcp4-server.service",
+        "tftp": "tftpd-hpa.service",
+        "http": "nginx.service",
+    }

@@ -1,0 +1,110 @@
+"""A changed set of machines reaches HAProxy by reload, and a connection that was open stays open."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.rendering.conftest import NewHouse, plan_of
+from tests.rendering.house import House
+
+pytestmark = pytest.mark.daemons
+CONFIG = "/etc/haproxy/haproxy.cfg"
+ECHO = """
+import socketserver, sys
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(1024):
+            self.request.sendall(data)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+Server((sys.argv[1], 80), Echo).serve_forever()
+"""
+# Says each line it gets back; stays on one connection for as long as it is fed.
+CLIENT = """
+import socket, sys
+link = socket.create_connection(("192.168.200.254", 80), 10)
+for line in sys.stdin:
+    link.sendall(line.encode())
+    print(link.recv(1024).decode().strip(), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def house(new_house: NewHouse) -> House:
+    house = new_house(plan_of("dev"))
+    for address in ("192.168.200.20", "192.168.200.21", "192.168.200.22"):
+        house.run("ip", "addr", "add", f"{address}/24", "dev", "probe", probe=True)
+        house.start(sys.executable, "-c", ECHO, address, probe=True)
+    house.start("haproxy", "-W", "-f", CONFIG, "-p", "/run/haproxy.pid")
+    house.until("curl", "-fs", "-o", "/dev/null", "http://192.168.200.254:9000/")
+    return house
+
+
+def inside(house: House, *argv: str) -> subprocess.Popen[str]:
+    command = ["nsenter", "--target", str(house.pid), "--net", *argv]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
+def say(client: subprocess.Popen[str], word: str) -> str:
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(f"{word}\n")
+    return client.stdout.readline().strip()
+
+
+def servers(house: House) -> set[str]:
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(str(house.root / "run/haproxy/admin.sock"))
+    link.sendall(b"show servers state ingress-http\n")
+    text = b""
+    while part := link.recv(4096):
+        text += part
+    return {line.split()[3] for line in text.decode().splitlines() if line and line[0].isdigit() and len(line) > 5}
+
+
+def test_an_open_connection_survives_and_new_ones_see_the_new_machine(house: House) -> None:
+    client = inside(house, sys.executable, "-c", CLIENT)
+    try:
+        assert say(client, "before") == "before"
+        assert servers(house) == {"compute-0", "compute-1"}
+        more = plan_of("dev", machines={"compute-2": {"address": "192.168.200.22"}})
+        bundle = next(bundle for bundle in more.bundles if bundle.service == "load-balancer")
+        house.write(CONFIG, str(bundle.files[0].text))
+        master = house.read("/run/haproxy.pid").strip()
+        assert house.run("kill", "-USR2", master).returncode == 0
+        deadline = time.monotonic() + 10
+        while "compute-2" not in _servers_or_none(house) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert servers(house) == {"compute-0", "compute-1", "compute-2"}
+        assert say(client, "after") == "after"
+        fresh = inside(house, sys.executable, "-c", CLIENT)
+        assert say(fresh, "fresh") == "fresh"
+        fresh.kill()
+        fresh.wait()
+    finally:
+        client.kill()
+        client.wait()
+
+
+def _servers_or_none(house: House) -> set[str]:
+    try:
+        return servers(house)
+    except OSError:
+        return set()
+
+
+def test_a_refused_configuration_leaves_the_running_one(house: House) -> None:
+    good = house.read(CONFIG)
+    house.write(CONFIG, good.replace("balance source", "balance on-a-pin"))
+    try:
+        assert house.run("haproxy", "-c", "-f", CONFIG).returncode != 0
+        house.run("kill", "-USR2", house.read("/run/haproxy.pid").strip())
+        time.sleep(1)
+        assert house.run("curl", "-fs", "-o", "/dev/null", "http://192.168.200.254:9000/").returncode == 0
+    finally:
+        house.write(CONFIG, good)
