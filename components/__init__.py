@@ -1,0 +1,1 @@
+"""How a stack is built: one Pulumi ComponentResource a file, fed with plain facts from `cluster/`."""

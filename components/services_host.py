@@ -1,0 +1,161 @@
+"""The services host: one virtual machine between the uplink and the cluster network.
+
+Owns its base image volume, root volume, registry data volume, cloud-init seed and domain, and the first commands on
+it: readiness, the host agent, packages and the data volume's filesystem. Does not own the services it runs. The data
+volume outlives the domain: a rebuilt services host gets it back with its content.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_libvirt as libvirt
+from pulumi_command import remote
+
+from cluster.plan import Plan
+from components.agent import installer
+from components.domain import DomainArgs, Nic, domain
+from components.host_command import Host, host_command
+from components.hypervisor import Hypervisor
+from components.image import image_digest
+from components.machine import GIB
+from components.network import Networks
+from components.ssh_access import SshAccess
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServicesHostArgs:
+    """What the services host is made of and where it stands."""
+
+    plan: Plan
+    networks: Networks
+    ssh: SshAccess
+    hypervisor: Hypervisor
+
+
+class ServicesHost(pulumi.ComponentResource):
+    """`host` says how to run commands on it; once `prepared` is complete, services may be delivered."""
+
+    host: Host
+    prepared: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: ServicesHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("okd:index:ServicesHost", name, None, opts)
+        plan, names = args.plan, args.plan.names
+        settings = plan.settings.services
+        seed = self._seed(name, args)
+        volumes = self._volumes(name, args, seed)
+        machine = domain(
+            f"{name}-domain",
+            DomainArgs(
+                domain_name=names.domain(settings.name),
+                domain_type=args.hypervisor.domain_type,
+                cpus=settings.cpus,
+                memory_mib=settings.memory_mib,
+                nics=[
+                    Nic(mac=names.cluster_mac, network_id=args.networks.cluster_id),
+                    Nic(
+                        mac=names.uplink_mac,
+                        network_id=args.networks.uplink_id,
+                        bridge=args.networks.uplink_bridge,
+                    ),
+                ],
+                volumes=volumes,
+                boot=["hd"],
+                cloud_init=seed,
+            ),
+            self,
+        )
+        self.host = Host(
+            connection=remote.ConnectionArgs(
+                host=str(plan.settings.uplink.address),
+                user="okd",
+                private_key=args.ssh.login_private_key,
+                host_key=args.ssh.host_public_key,
+                # An emulated host takes a minute to listen and seconds to finish a handshake.
+                dial_error_limit=60,
+                per_dial_timeout=20,
+            ),
+            identity=machine.id,
+        )
+        self.prepared = self._prepare(name, plan)
+        self.register_outputs({"identity": self.host.identity})
+
+    def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
+        settings, names = args.plan.settings.services, args.plan.names
+        digest = image_digest(settings.image.location, settings.image.sha256)
+        base = libvirt.Volume(
+            f"{name}-base",
+            # The provider does not notice a changed file behind the same path, so the content names the volume.
+            name=names.volume(settings.name, f"base-{digest[:12]}"),
+            pool=args.hypervisor.pool,
+            source=settings.image.location,
+            format="qcow2",
+            # A moved file with the same content is the same image.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["source"]),
+        )
+        # cloud-init applies a seed once in a disk's life: a new seed takes a new disk.
+        root = libvirt.Volume(
+            f"{name}-root",
+            name=names.volume(settings.name, "root"),
+            pool=args.hypervisor.pool,
+            base_volume_id=base.id,
+            format="qcow2",
+            size=settings.disk_gib * GIB,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_with=[base, seed]),
+        )
+        data = libvirt.Volume(
+            f"{name}-registry-data",
+            name=names.volume(settings.name, "registry"),
+            pool=args.hypervisor.pool,
+            format="qcow2",
+            size=settings.registry_gib * GIB,
+            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect_registry),
+        )
+        return [root, data]
+
+    def _seed(self, name: str, args: ServicesHostArgs) -> libvirt.CloudInitDisk:
+        files = pulumi.Output.all(
+            login=args.ssh.login_public_key,
+            host_private=args.ssh.host_private_key,
+            host_public=args.ssh.host_public_key,
+        ).apply(lambda keys: args.plan.cloud_init(keys["login"], keys["host_private"], keys["host_public"]))
+        user_data: pulumi.Output[str] = pulumi.Output.secret(files.apply(lambda seed: seed.user_data))
+        return libvirt.CloudInitDisk(
+            f"{name}-seed",
+            name=args.plan.names.volume(args.plan.settings.services.name, "seed.iso"),
+            pool=args.hypervisor.pool,
+            user_data=user_data,
+            meta_data=pulumi.Output.unsecret(files.apply(lambda seed: seed.meta_data)),
+            network_config=pulumi.Output.unsecret(files.apply(lambda seed: seed.network_config)),
+            # Any change makes a new disk under the same name.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _prepare(self, name: str, plan: Plan) -> list[pulumi.Resource]:
+        agent = remote.Command(
+            f"{name}-agent",
+            connection=self.host.connection,
+            create="sudo /bin/sh -s",
+            stdin=installer(),
+            triggers=[self.host.identity],
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="20m", update="20m")),
+        )
+        documents = {"ready": {}, "packages": plan.packages_document(), "storage": plan.storage_document()}
+        steps: list[pulumi.Resource] = [agent]
+        for verb, document in documents.items():
+            steps.append(
+                host_command(
+                    f"{name}-{verb}",
+                    self.host,
+                    verb,
+                    json.dumps(document, indent=1),
+                    parent=self,
+                    depends_on=[steps[-1]],
+                    timeout="30m",
+                )
+            )
+        return steps

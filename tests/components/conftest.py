@@ -1,0 +1,132 @@
+"""A recording mock engine: every registration is kept, so that tests assert presence and absence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, settings, stack
+
+from tests.conftest import ROOT, stack_config
+
+SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+
+
+@dataclass
+class Registered:
+    """One resource as it reached the engine; `inputs` in the engine's camelCase."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    custom: bool
+
+
+@dataclass
+class Recording(mocks.Mocks):
+    """What a program registered, by name; computed outputs are made up but plausible."""
+
+    resources: list[Registered] = field(default_factory=list)
+    urns: dict[str, str] = field(default_factory=dict)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.resources.append(Registered(args.typ, args.name, dict(args.inputs), bool(args.custom)))
+        outputs = dict(args.inputs)
+        made_up = {
+            "tls:index/privateKey:PrivateKey": {
+                "privateKeyPem": f"PRIVATE {args.name}",
+                "privateKeyOpenssh": f"PRIVATE OPENSSH {args.name}\n",
+                "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n",
+            },
+            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": "CA", "validityEndTime": "2031-01-01T00:00:00Z"},
+            "tls:index/certRequest:CertRequest": {"certRequestPem": "CSR"},
+            "tls:index/locallySignedCert:LocallySignedCert": {
+                "certPem": "CERT",
+                "validityEndTime": "2028-01-01T00:00:00Z",
+            },
+            "random:index/randomPassword:RandomPassword": {"result": "hunter2" * 9, "bcryptHash": "$2a$10$abc"},
+            "command:remote:Command": {"stdout": "", "stderr": ""},
+        }
+        return f"{args.name}-id", outputs | made_up.get(args.typ, {})
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program calls {args.token}, which these tests do not expect")
+
+    def named(self, name: str, kind: str = "") -> Registered:
+        """The one resource called `name` whose type ends in `kind`."""
+        found = [one for one in self.resources if one.name == name and one.type.endswith(kind)]
+        assert len(found) == 1, f"{name}: {len(found)} resources; there are {[r.name for r in self.resources]}"
+        return found[0]
+
+    def of_type(self, kind: str) -> list[Registered]:
+        """All resources whose type ends in `kind`, e.g. `Network`."""
+        return [one for one in self.resources if one.type.rsplit(":", 1)[-1] == kind]
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """Keeps the options of each registration, which mocks alone do not show."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(recording)
+        self.requests: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:
+        self.requests[request.name] = request
+        return super().RegisterResource(request)
+
+
+@dataclass
+class Run:
+    """One run of the program: what it registered, with which options, and what it exports."""
+
+    recording: Recording
+    requests: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+def is_secret(value: Any) -> bool:
+    """Whether a value reached the engine wrapped as a Pulumi secret."""
+    return isinstance(value, dict) and SECRET_SIGNATURE in value
+
+
+def run_program(name: str, config: dict[str, Any]) -> Run:
+    """Run the whole `__main__.py` for a stack against the mock engine and wait for every registration."""
+    recording = Recording()
+    monitor = RecordingMonitor(recording)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    settings.reset_options()
+    settings.set_root_resource(None)
+    mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=False, monitor=monitor)
+    pulumi.runtime.set_all_config({f"okd-libvirt:{key}": json.dumps(value) for key, value in config.items()})
+    exported: dict[str, Any] = {}
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        root = settings.get_root_resource()
+        assert root is not None
+        exported.update(root.outputs)
+
+    asyncio.get_event_loop().run_until_complete(stack.run_pulumi_func(program))
+    return Run(recording, monitor.requests, exported)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
+    """Runs the program for a shipped stack, optionally with changed settings; the hypervisor offers emulation."""
+    from components import hypervisor, services_host
+
+    monkeypatch.setattr(hypervisor, "_offers", lambda uri, kind: kind == "qemu")
+    monkeypatch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
+
+    def go(stack_name: str, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Run:
+        config = stack_config(stack_name)
+        change(config)
+        return run_program(stack_name, config)
+
+    return go

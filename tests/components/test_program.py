@@ -1,0 +1,200 @@
+"""The whole program under mocks, for every stack file of the repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.components.conftest import Run, is_secret
+from tests.conftest import STACK_FILES
+
+Runner = Callable[..., Run]
+SERVICES = ["firewall", "time", "dns", "dhcp", "boot", "http", "trust", "registry", "load-balancer"]
+
+
+@pytest.fixture(params=sorted(STACK_FILES))
+def built(request: pytest.FixtureRequest, run: Runner) -> Run:
+    return run(request.param)
+
+
+def bundle_text(run: Run, service: str) -> str:
+    header, _, document = str(run.recording.named(f"{service}-bundle", "Command").inputs["stdin"]).partition("\n")
+    assert header.startswith("@"), "a preview would compare the document by position, not line by line"
+    return document
+
+
+def test_every_service_is_one_bundle(built: Run) -> None:
+    bundles = [one.name.removesuffix("-bundle") for one in built.recording.of_type("Command") if "bundle" in one.name]
+    assert sorted(bundles) == sorted(SERVICES)
+
+
+def test_the_cluster_network_is_isolated_and_libvirt_serves_nothing_on_it(built: Run) -> None:
+    cluster = built.recording.named("network-cluster", "Network").inputs
+    assert cluster["mode"] == "none"
+    assert "addresses" not in cluster
+    for network in built.recording.of_type("Network"):
+        assert network.inputs["dhcp"] == {"enabled": False}
+        assert network.inputs["dns"] == {"enabled": False}
+
+
+def test_every_libvirt_object_has_an_explicit_name_that_carries_the_stack(built: Run) -> None:
+    stack = pulumi.get_stack()
+    for kind in ("Network", "Pool", "Volume", "Domain", "CloudInitDisk"):
+        for one in built.recording.of_type(kind):
+            if one.custom:
+                assert str(one.inputs["name"]).startswith(f"okd-{stack}"), one.name
+
+
+def test_every_connection_pins_the_host_key_and_never_shows_the_login_key(built: Run) -> None:
+    commands = built.recording.of_type("Command")
+    assert commands
+    for command in commands:
+        connection = command.inputs["connection"]
+        assert is_secret(connection), command.name
+        assert connection["value"]["hostKey"] == "ssh-ed25519 ssh-host-key"
+
+
+def test_a_rebuilt_services_host_gets_everything_again_and_nothing_else_triggers(built: Run) -> None:
+    for command in built.recording.of_type("Command"):
+        watched = "bootstrap-domain-id" if command.name == "bootstrap-boot-watch" else "services-domain-id"
+        assert command.inputs["triggers"] == [watched], command.name
+
+
+def test_no_previous_output_travels_in_the_environment(built: Run) -> None:
+    for command in built.recording.of_type("Command"):
+        assert command.inputs["addPreviousOutputInEnv"] is False, command.name
+
+
+def test_private_keys_and_passwords_reach_the_engine_only_as_secrets(built: Run) -> None:
+    known = ("PRIVATE", "hunter2", "$2a$10$abc")
+    for one in built.recording.resources:
+        for key, value in one.inputs.items():
+            if one.type.startswith("tls:"):
+                continue  # the tls provider's own key inputs come from its own secret outputs, which mocks do not mark
+            _assert_wrapped(value, known, f"{one.name}.{key}")
+
+
+def _assert_wrapped(value: Any, known: tuple[str, ...], where: str) -> None:
+    if is_secret(value):
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _assert_wrapped(inner, known, f"{where}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            _assert_wrapped(inner, known, where)
+    else:
+        assert not any(word in str(value) for word in known), f"{where} is in the clear"
+
+
+def test_the_registry_bundle_is_readable_and_carries_only_hashes_of_its_secrets(built: Run) -> None:
+    text = bundle_text(built, "registry")
+    document = json.loads(text)
+    secret = [file for file in document["files"] if "secret" in file]
+    assert {file["secret"] for file in secret} == {"registry-key", "registry-htpasswd"}
+    assert all(len(file["sha256"]) == 64 and file["mode"] in {"0600", "0640", "0400", "0440"} for file in secret)
+    assert is_secret(built.recording.named("registry-secrets", "Command").inputs["stdin"])
+
+
+def test_a_configuration_line_stands_on_a_line_of_its_own_for_the_previews_diff(built: Run) -> None:
+    haproxy = bundle_text(built, "load-balancer")
+    assert any(line.strip().strip('",').strip().startswith("server ") for line in haproxy.splitlines())
+
+
+def test_the_certificate_authority_signs_and_does_not_serve(built: Run) -> None:
+    ca = built.recording.named("pki-ca").inputs
+    registry = built.recording.named("pki-registry").inputs
+    request = built.recording.named("pki-registry-request").inputs
+    assert ca["isCaCertificate"] is True
+    assert set(ca["allowedUses"]) == {"cert_signing", "crl_signing"}
+    assert ca["validityPeriodHours"] == 1825 * 24
+    assert registry["validityPeriodHours"] == 730 * 24
+    assert "server_auth" in registry["allowedUses"]
+    assert registry.get("isCaCertificate") in (None, False)
+    name = request["dnsNames"][0]
+    assert request["dnsNames"] == [name, f"www.{name}"]
+    assert len(request["ipAddresses"]) == 1
+    for key in ("pki-ca-key", "pki-registry-key"):
+        assert built.recording.named(key).inputs == {"algorithm": "RSA", "rsaBits": 4096}
+
+
+def test_the_registry_password_has_at_least_64_characters(built: Run) -> None:
+    assert built.recording.named("registry-access-password").inputs["length"] >= 64
+
+
+def test_domains_are_replaced_when_the_provider_would_ignore_the_change(built: Run) -> None:
+    for domain in built.recording.of_type("Domain"):
+        request = built.requests[domain.name]
+        assert {"disks", "networkInterfaces", "bootDevices", "cpu"} <= set(request.replaceOnChanges)
+        assert request.deleteBeforeReplace
+        assert request.replace_with, f"{domain.name} must be rebuilt with its disks"
+
+
+def test_children_hang_under_their_component(built: Run) -> None:
+    for name, parent in {
+        "network-cluster": "okd:index:Networks",
+        "services-domain": "okd:index:ServicesHost",
+        "dns-bundle": "okd:index:HostService",
+        "bootstrap-domain": "okd:index:Machine",
+    }.items():
+        assert parent in built.requests[name].parent
+
+
+def test_only_declared_outputs_are_exported_and_secrets_stay_secret(built: Run) -> None:
+    assert set(built.outputs) == {
+        "apiUrl",
+        "registryUrl",
+        "registryUsername",
+        "registryPassword",
+        "caCertificate",
+        "servicesAddress",
+        "servicesUplinkAddress",
+        "servicesHostKey",
+        "servicesSshKey",
+        "machines",
+        "certificateExpiry",
+        "networkBoot",
+    }
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_the_registrys_data_is_protected_as_the_setting_says(run: Runner, protect: bool) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["services"]["protectRegistry"] = protect
+
+    built = run("dev", change)
+    assert built.requests["services-registry-data"].protect is protect
+    assert not built.requests["services-root"].protect
+
+
+def test_a_new_machine_changes_only_the_services_that_name_machines(run: Runner) -> None:
+    def grow(config: dict[str, Any]) -> None:
+        config["machines"]["compute-9"] = {"pool": "compute", "address": "192.168.200.99"}
+
+    before, after = run("dev"), run("dev", grow)
+    changed = {service for service in SERVICES if bundle_text(before, service) != bundle_text(after, service)}
+    assert changed == {"dns", "dhcp", "boot", "load-balancer"}
+    assert before.recording.named("services-domain").inputs == after.recording.named("services-domain").inputs
+
+
+def test_the_uplink_can_be_a_bridge_that_the_host_has(run: Runner) -> None:
+    built = run("prod")
+    config_bridge = built.recording.named("services-domain").inputs["networkInterfaces"][1]
+    assert config_bridge["bridge"]
+    assert "networkId" not in config_bridge
+    assert [one.name for one in built.recording.of_type("Network")] == ["network-cluster"]
+
+
+def test_bad_settings_register_nothing(run: Runner) -> None:
+    def break_it(config: dict[str, Any]) -> None:
+        config["network"]["cidr"] = "192.168.200.0/30"
+        config["machines"]["compute-0"]["mac"] = "zz"
+
+    with pytest.raises(pulumi.RunError) as error:
+        run("dev", break_it)
+    assert "network.cidr" in str(error.value)
+    assert "machines.compute-0.mac" in str(error.value)
