@@ -1,0 +1,62 @@
+# Every target says which `pulumi` command it runs; `make shell` opens a shell where plain `pulumi` works as well.
+STACK ?= dev
+OUT   ?= build/$(STACK)
+# The dev stack runs in the lab (a hypervisor of its own); any other stack uses the libvirt that its settings name.
+WHERE ?= $(if $(filter dev,$(STACK)),,--own-libvirt)
+PY    := .venv/bin/python
+
+.PHONY: help up preview status output down shell toolchain image hypervisor render lint test test-fast clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@echo "  STACK=name picks the stack (default dev: runs anywhere, in the lab)"
+
+up: ## bring the stack up: sets up all that is missing, then `pulumi up`
+	@python3 -m lab.stack up $(STACK) $(WHERE)
+
+preview: ## what `up` would change (`pulumi preview --diff`)
+	@python3 -m lab.stack preview $(STACK) $(WHERE)
+
+status: ## what runs in the lab and what the stack holds
+	@python3 -m lab.stack status $(STACK) $(WHERE)
+
+output: ## the stack's outputs as JSON, secrets masked
+	@python3 -m lab.stack output $(STACK) $(WHERE)
+
+down: ## destroy the stack, stop the lab, leave nothing
+	@python3 -m lab.stack down $(STACK) $(WHERE)
+
+shell: ## a shell where plain `pulumi` and `virsh` commands work on the stack
+	@python3 -m lab.stack shell $(STACK) $(WHERE)
+
+toolchain: ## Debian packages, .venv, the Pulumi CLI and its plugins, into .venv and .lab
+	@python3 -m lab.toolchain up
+
+image: toolchain ## the lab's images: services host and miniature boot image
+	@python3 -m lab.image build
+
+hypervisor: toolchain ## start the lab's libvirt alone
+	@python3 -m lab.hypervisor up
+
+render: .venv ## write every file of a stack as it would be delivered, secrets redacted, into OUT=dir
+	@$(PY) -m cluster.review --stack $(STACK) --out $(OUT)
+
+.venv: requirements.txt requirements-dev.txt
+	@python3 -m lab.toolchain up --only venv
+	@touch .venv
+
+lint: .venv ## ruff, ruff format and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+test-fast: toolchain lint ## lint and the tiers that boot no machine
+	@$(PY) -m pytest -m "not lab and not end_to_end"
+
+test: toolchain lint ## all tiers, the lab end to end at last
+	@$(PY) -m pytest -m "not lab and not end_to_end"
+	@python3 -m lab.image build
+	@$(PY) -m pytest -m "lab or end_to_end"
+
+clean: ## `down`, then remove .venv, .lab and build (the cache in ~/.cache/okd-libvirt stays)
+	@python3 -m lab.stack clean $(STACK) $(WHERE)

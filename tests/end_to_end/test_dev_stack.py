@@ -1,0 +1,216 @@
+"""The dev stack end to end in the lab, with the real engine. The tests build on each other in the order of the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.cluster_side import Peer, held_connection
+from tests.end_to_end.conftest import Clone, Finished, host_snapshot, secrets_of
+
+NEW_MACHINE = {"pool": "compute", "address": "192.168.200.29"}
+
+
+@pytest.fixture(autouse=True)
+def _stack(up: Finished) -> None:
+    """Every test here needs the stack."""
+
+
+def test_make_up_leaves_the_settings_file_as_it_is_committed(clone: Clone) -> None:
+    assert "encryptionsalt" not in clone.settings_file.read_text()
+
+
+def test_make_up_ends_well_with_a_green_smoke_table(up: Finished) -> None:
+    rows = [line for line in up.text.splitlines() if re.search(r"\b(ok|FAILED)\s*$", line)]
+    assert len(rows) > 20, up.text[-4000:]
+    assert not [row for row in rows if row.rstrip().endswith("FAILED")]
+
+
+def test_one_machine_booted_from_the_network_and_got_what_the_table_says(clone: Clone) -> None:
+    report = clone.output("networkBoot")
+    for word in ("address", "hostname", "dns", "time", "boot"):
+        assert word in report.lower(), report
+    machine = next(one for one in clone.output("machines") if one["role"] == "bootstrap")
+    assert machine["address"] in report
+    assert machine["fqdn"] in report
+
+
+def test_a_preview_right_after_up_shows_no_change(clone: Clone) -> None:
+    clone.pulumi("preview", "--expect-no-changes", "--diff").ok()
+
+
+def test_a_refresh_finds_nothing_that_would_replace_anything(clone: Clone) -> None:
+    clone.pulumi("preview", "--refresh", "--expect-no-changes", "--diff").ok()
+
+
+def test_outputs_are_there_and_secrets_are_masked(clone: Clone) -> None:
+    text = clone.stack("output").ok().text
+    shown = json.loads(text[text.index("{") :])
+    assert shown["registryPassword"] == "[secret]"
+    assert shown["servicesSshKey"] == "[secret]"
+    assert shown["registryUsername"] == "okd"
+    assert shown["apiUrl"].startswith("https://api.")
+    assert shown["caCertificate"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_adding_a_machine_reloads_only_what_names_machines_and_drops_no_connection(clone: Clone) -> None:
+    pids_before = clone.on_services(DAEMON_PIDS).ok().text
+    with Peer(clone, "compute-0") as backend, held_connection(clone, backend) as connection:
+        connection.echo("before the change")
+        before = clone.change_settings(lambda config: config["okd-libvirt:machines"].update({"compute-9": NEW_MACHINE}))
+        changed = clone.changes()
+        assert set(changed) == {
+            "dns-bundle", "dhcp-bundle", "boot-bundle", "load-balancer-bundle", "smoke-check-run", "okd-libvirt-dev",
+        } - ({"okd-libvirt-dev"} - set(changed)), changed  # fmt: skip
+        assert set(changed.values()) <= {"update"}
+        update = clone.pulumi("up", "--yes", "--skip-preview").ok()
+        print(f"adding a machine took {update.seconds:.1f} s")
+        connection.echo("after the change")
+    assert clone.on_services(DAEMON_PIDS).ok().text == pids_before, "a daemon that can reload was restarted"
+    answer = clone.on_services("dig +short compute-9.$(hostname -d)").ok().text
+    assert NEW_MACHINE["address"] in answer
+    clone.settings_file.write_text(before)
+    clone.pulumi("up", "--yes", "--skip-preview").ok()
+    assert NEW_MACHINE["address"] not in clone.on_services("dig +short compute-9.$(hostname -d)").ok().text
+
+
+# Main processes of the daemons that reload; haproxy's and nginx's workers change with each reload, their masters stay.
+DAEMON_PIDS = (
+    "systemctl show --property=Id,MainPID --value "
+    "named kea-dhcp4-server nginx haproxy docker-registry chrony tftpd-hpa firewalld"
+)
+
+
+def test_a_template_broken_on_purpose_fails_with_the_parsers_message_and_the_old_service_answers(clone: Clone) -> None:
+    template = clone.root / "templates" / "haproxy.cfg.j2"
+    good = template.read_text()
+    template.write_text(good.replace("defaults\n", "defaults\n    bananas forever\n", 1))
+    failed = clone.pulumi("up", "--yes", "--skip-preview")
+    template.write_text(good)
+    assert failed.code != 0
+    assert "bananas" in failed.text
+    assert "haproxy.cfg" in failed.text
+    assert "unknown keyword" in failed.text
+    services = clone.output("servicesAddress")
+    stats = clone.on_services(f"curl -s -o /dev/null -w '%{{http_code}}' http://{services}:9000/").ok().text
+    assert "200" in stats
+    clone.pulumi("up", "--yes", "--skip-preview").ok()
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_bad_settings_are_one_report_and_nothing_is_touched(clone: Clone) -> None:
+    state = clone.state()["deployment"]
+
+    def spoil(config: dict[str, Any]) -> None:
+        machines = config["okd-libvirt:machines"]
+        machines["compute-0"]["mac"] = "52:54:00:zz:00:01"
+        machines["compute-1"]["address"] = "10.0.0.7"
+        machines["Compute_2"] = {"pool": "compute", "address": "192.168.200.28"}
+        for name in [name for name in machines if name.startswith("control-plane")]:
+            del machines[name]
+
+    before = clone.change_settings(spoil)
+    failed = clone.pulumi("up", "--yes", "--skip-preview")
+    clone.settings_file.write_text(before)
+    assert failed.code != 0
+    for part in ("compute-0.mac", "compute-1.address", "Compute_2", "control plane", "Traceback"):
+        assert (part in failed.text) is (part != "Traceback"), f"{part}\n{failed.text}"
+    after = clone.state()["deployment"]
+    assert after["resources"] == state["resources"]
+
+
+def test_a_rebuilt_services_host_gets_everything_again_and_keeps_the_registrys_blobs(clone: Clone) -> None:
+    digest = clone.on_services(PUSH_BLOB, stdin=clone.output("registryPassword")).ok().text.strip().splitlines()[-1]
+    before = clone.resources()
+    rebuilt = clone.pulumi("up", "--yes", "--skip-preview", "--replace", "**::services-root").ok()
+    after = clone.resources()
+    assert after["services-domain"]["id"] != before["services-domain"]["id"]
+    assert after["services-registry-data"]["id"] == before["services-registry-data"]["id"]
+    assert "smoke" in rebuilt.text
+    for name in [name for name in before if name.endswith("-bundle")]:
+        assert after[name]["inputs"]["triggers"] == [after["services-domain"]["id"]], name
+    status = clone.on_services(PULL_BLOB.format(digest=digest), stdin=clone.output("registryPassword")).ok().text
+    assert status.strip().splitlines()[-1] == "200"
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+REGISTRY = 'url=https://$(hostname -f):5000; read -r password; auth="user = okd:$password"; '
+PUSH_BLOB = (
+    REGISTRY + "echo kept across a rebuild > /tmp/blob; digest=sha256:$(sha256sum < /tmp/blob | cut -d' ' -f1); "
+    'place=$(echo "$auth" | curl -sS -K - -X POST -D - -o /dev/null $url/v2/kept/blob/blobs/uploads/ | '
+    "tr -d '\\r' | sed -n 's/^[Ll]ocation: //p'); "
+    'echo "$auth" | curl -sS -f -K - -X PUT --data-binary @/tmp/blob -H "Content-Type: application/octet-stream" '
+    '"$place&digest=$digest" && echo $digest'
+)
+PULL_BLOB = REGISTRY + (
+    'echo "$auth" | curl -sS -K - -o /dev/null -w "%{{http_code}}\\n" $url/v2/kept/blob/blobs/{digest}'
+)
+
+
+def test_after_a_hard_reset_of_the_services_host_every_service_comes_back_by_itself(clone: Clone) -> None:
+    clone.inside("virsh", "reset", "okd-dev-services").ok()
+    deadline = time.monotonic() + 240
+    while (answer := clone.on_services(ALL_ACTIVE)).code and time.monotonic() < deadline:
+        time.sleep(5)
+    assert answer.ok()
+    assert "kept" in clone.on_services("sudo ls /var/lib/okd-registry/docker/registry/v2/repositories").ok().text
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_a_daemon_that_is_killed_comes_back_by_itself(clone: Clone) -> None:
+    for unit in ("named", "kea-dhcp4-server", "nginx", "haproxy", "docker-registry", "chrony", "tftpd-hpa"):
+        before = clone.on_services(f"systemctl show --property=MainPID --value {unit}").ok().text.strip()
+        back = (
+            f"sudo kill -9 {before}; for i in $(seq 30); do sleep 1; "
+            f"pid=$(systemctl show --property=MainPID --value {unit}); "
+            f'[ "$pid" != {before} ] && [ "$pid" != 0 ] && systemctl is-active --quiet {unit} && exit 0; done; exit 1'
+        )
+        assert clone.on_services(back).code == 0, unit
+
+
+ALL_ACTIVE = (
+    "set -e; systemctl is-active named kea-dhcp4-server nginx haproxy docker-registry chrony tftpd-hpa firewalld; "
+    'dig +short +time=2 +tries=1 api.$(hostname -d) | grep -q .; curl -s -o /dev/null "http://$(hostname -f):9000/"'
+)
+
+
+def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journal(clone: Clone) -> None:
+    makers = ("tls:index/privateKey:PrivateKey", "random:index/randomPassword:RandomPassword")
+    made = [one["outputs"] for one in clone.state()["deployment"]["resources"] if one["type"] in makers]
+    assert len(made) == 5
+    lines = {line for text in secrets_of(made) for line in text.splitlines()}
+    secrets = {line for line in lines if len(line) >= 24 and not line.startswith("-----")}
+    password = clone.output("registryPassword")
+    assert password in secrets
+    assert len(secrets) > 50
+    clone.pulumi("preview", "--diff")
+    journal = clone.on_services("sudo journalctl --no-pager; ps -eo args").ok().text
+    places = {"what commands printed": "\n".join(clone.transcript), "the host's journal": journal}
+    for path in (clone.root / ".lab").rglob("*"):
+        inside_guest_disk = path.suffix in {".qcow2", ".iso"} or "images" in path.parts
+        private = path.name in {"passphrase", "test-key"}
+        if path.is_file() and not path.is_symlink() and not inside_guest_disk and not private:
+            places[str(path)] = path.read_text(errors="replace")
+    for place, text in places.items():
+        found = [secret for secret in secrets if secret in text]
+        assert not found, f"{place} shows {len(found)} secret lines"
+
+
+IN_THE_LAB = "from lab import namespaces; print(*(process.name for process in namespaces.processes()), sep=chr(10))"
+
+
+def test_make_down_leaves_nothing(clone: Clone, host_before: dict[str, str]) -> None:
+    living = clone.run(sys.executable, "-c", IN_THE_LAB).ok().text
+    assert "libvirtd" in living
+    assert "qemu-system" in living
+    clone.stack("down").ok()
+    assert not (clone.root / ".lab" / "hypervisor").exists()
+    assert clone.run(sys.executable, "-c", IN_THE_LAB).ok().text.strip() == ""
+    after = host_snapshot()
+    for what, before in host_before.items():
+        assert after[what] == before, f"{what} differ"
