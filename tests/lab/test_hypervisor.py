@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import kvm
-from lab.mountpoints import PRIVATE
+from lab.mountpoints import PRIVATE, owner
 from tests.lab.conftest import Lab
 
 pytestmark = pytest.mark.lab
@@ -41,6 +41,12 @@ def host() -> dict[str, str]:
         "users": Path("/etc/passwd").read_text(),
         "run": "\n".join(sorted(path.name for path in Path("/run").iterdir() if path.name != "libvirt")),
     }
+
+
+def strangers() -> set[str]:
+    """Labs on this machine besides the two copies, which are down when this is asked."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return {found for found in map(owner, pids) if found}
 
 
 def define(lab: Lab, verb: str, text: str) -> None:
@@ -77,7 +83,8 @@ def test_two_labs_with_the_same_network_run_side_by_side_and_leave_nothing(labs:
         assert not (lab.root / ".lab" / "hypervisor").exists()
     assert gone(started)
     assert host() == before
-    assert {path: Path(path).exists() for path in PRIVATE} == there
+    # A lab of somebody else that came up meanwhile needs the directories, and removes them with its own end.
+    assert strangers() or {path: Path(path).exists() for path in PRIVATE} == there
 
 
 def test_down_without_a_lab_says_so(labs: tuple[Lab, Lab]) -> None:
