@@ -124,28 +124,27 @@ def _tftp_files(site: Site, profiles: str) -> list[HostFile]:
     ]
     files.append(HostFile(path=f"{profiles}/default", text=render("pxelinux-default.j2"), selinux=label))
     for machine in site.machines:
-        text = render(
-            "pxelinux-profile.j2",
-            machine=machine,
-            kernel=f"{site.http_url}/{IMAGES}/kernel",
-            initramfs=f"{site.http_url}/{IMAGES}/initramfs",
-            arguments=kernel_arguments(site, machine),
-        )
+        text = _profile(site, "pxelinux-profile.j2", machine)
         files.append(HostFile(path=f"{profiles}/01-{machine.mac_hyphens}", text=text, selinux=label))
     return files
+
+
+def _profile(site: Site, template: str, machine: Machine) -> str:
+    """What a machine boots, in the form of one boot loader."""
+    return render(
+        template,
+        machine=machine,
+        kernel=f"{site.http_url}/{IMAGES}/kernel",
+        initramfs=f"{site.http_url}/{IMAGES}/initramfs",
+        arguments=kernel_arguments(site, machine),
+    )
 
 
 def _http_files(site: Site) -> list[HostFile]:
     root, label = f"{HTTP_ROOT}/{SCRIPTS}", site.host_os.label("httpd_sys_content_t")
     files = [HostFile(path=f"{root}/boot.ipxe", text=render("boot.ipxe.j2"), selinux=label)]
     for machine in site.machines:
-        text = render(
-            "machine.ipxe.j2",
-            machine=machine,
-            kernel=f"{site.http_url}/{IMAGES}/kernel",
-            initramfs=f"{site.http_url}/{IMAGES}/initramfs",
-            arguments=kernel_arguments(site, machine),
-        )
+        text = _profile(site, "machine.ipxe.j2", machine)
         files.append(HostFile(path=f"{root}/mac-{machine.mac_hyphens}.ipxe", text=text, selinux=label))
     return files
 

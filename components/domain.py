@@ -45,10 +45,7 @@ class Nic:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainArgs:
-    """`volumes` in disk order (vda, vdb, …); `memory_mib` in MiB; `boot` lists libvirt boot devices in order.
-
-    `replaced_with` are resources whose replacement rebuilds the domain.
-    """
+    """`volumes` in disk order (vda, vdb, …); `memory_mib` in MiB; `boot` lists libvirt boot devices in order."""
 
     domain_name: str
     domain_type: str
@@ -58,7 +55,6 @@ class DomainArgs:
     volumes: Sequence[libvirt.Volume]
     boot: Sequence[str]
     cloud_init: libvirt.CloudInitDisk | None = None
-    replaced_with: Sequence[pulumi.Resource] = ()
 
 
 def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Domain:
@@ -93,7 +89,7 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
             parent=parent,
             delete_before_replace=True,
             replace_on_changes=IGNORED_IN_PLACE,
-            replace_with=[*args.volumes, *seed, *args.replaced_with],
+            replace_with=[*args.volumes, *seed],
             custom_timeouts=pulumi.CustomTimeouts(create="10m", delete="5m"),
         ),
     )
