@@ -15,8 +15,8 @@ import pulumi_libvirt as libvirt
 from cluster.plan import Plan
 
 
-class HypervisorError(Exception):
-    """The libvirt host cannot be used as the settings ask; the message names the setting and the remedy."""
+class HypervisorError(pulumi.RunError):
+    """The libvirt host cannot be used as the settings ask; the message, shown without a traceback, says what to do."""
 
 
 def accelerator(uri: str, wanted: str) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pulumi
 
-class ImageError(Exception):
-    """The services host image cannot be used; the message names the setting, the value and the remedy."""
+
+class ImageError(pulumi.RunError):
+    """The services host image cannot be used; the message, shown without a traceback, names the setting,
+    the value and the remedy.
+    """
 
 
 def image_digest(location: str, declared: str | None) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _STARTED = time.monotonic()
 _INTERVAL_SECONDS = 5.0
@@ -32,9 +33,9 @@ class StepFailed(Exception):
         super().__init__("\n".join([*shown, f"  to do: {remedy}"] if remedy else shown))
 
 
-def say(text: str) -> None:
-    """Print one line, led by the seconds since the process started."""
-    print(f"[{time.monotonic() - _STARTED:6.1f}s] {text}", flush=True)
+def say(text: str, to: TextIO | None = None) -> None:
+    """Print one line, led by the seconds since the process started, on stdout if nothing else is said."""
+    print(f"[{time.monotonic() - _STARTED:6.1f}s] {text}", flush=True, file=to)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from lab import checkout, hypervisor, image, namespaces, toolchain, upstream
 from lab.progress import StepFailed, fail, say
@@ -108,8 +109,8 @@ class Stack:
         return self._pulumi("stack")
 
     def output(self) -> int:
-        """Print the outputs as JSON."""
-        return self._pulumi("stack", "output", "--json")
+        """Print the outputs as JSON, and nothing else on stdout."""
+        return self._pulumi("stack", "output", "--json", say_on=sys.stderr)
 
     def down(self) -> int:
         """Destroy the stack, then end the lab."""
@@ -183,9 +184,9 @@ class Stack:
             )
         return done.stdout
 
-    def _pulumi(self, *words: str) -> int:
+    def _pulumi(self, *words: str, say_on: TextIO | None = None) -> int:
         argv = ["pulumi", *words, "--stack", self.name, "--non-interactive"]
-        say(f"running: {' '.join(argv)}")
+        say(f"running: {' '.join(argv)}", say_on)
         return self._run(argv)
 
     def _run(self, argv: list[str]) -> int:

@@ -47,25 +47,28 @@ class Clone:
     root: Path
     transcript: list[str] = field(default_factory=list)
 
-    def run(self, *argv: str, stdin: str | None = None, timeout: float = 1800) -> Finished:
-        """Run a command in the clone's root, outside the lab."""
+    def run(self, *argv: str, stdin: str | None = None, timeout: float = 1800, apart: bool = False) -> Finished:
+        """Run a command in the clone's root, outside the lab; `apart` leaves stderr out of the text."""
         started = time.monotonic()
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "CI": "true"}
-        with (self.root / "command.out").open("w+") as output:
+        # The make that runs the tests must not make an inner one print the directories it enters.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        environment = {**inherited, "PYTHONPATH": str(self.root), "CI": "true"}
+        with (self.root / "command.out").open("w+") as output, (self.root / "command.err").open("w+") as errors:
             done = subprocess.run(
-                argv, cwd=self.root, env=environment, input=stdin, stdout=output, stderr=output, text=True,
-                timeout=timeout, check=False,
+                argv, cwd=self.root, env=environment, input=stdin, stdout=output,
+                stderr=errors if apart else output, text=True, timeout=timeout, check=False,
             )  # fmt: skip
             output.seek(0)
+            errors.seek(0)
             text = output.read()
-        self.transcript.append(text)
+            self.transcript += [text, errors.read()]
         seconds = time.monotonic() - started
         print(f"\n$ {' '.join(argv)[:150]}  (exit {done.returncode}, {seconds:.1f} s)", file=sys.stderr)
         return Finished(done.returncode, text, seconds)
 
-    def stack(self, verb: str) -> Finished:
+    def stack(self, verb: str, *, apart: bool = False) -> Finished:
         """`make <verb>` for the dev stack, as the Makefile runs it."""
-        return self.run("make", verb)
+        return self.run("make", verb, apart=apart)
 
     def inside(self, *argv: str, timeout: float = 1800) -> Finished:
         """Run a command inside the clone's lab."""
@@ -80,13 +83,13 @@ class Clone:
     def output(self, name: str) -> Any:
         """One output of the stack, in the clear; not kept in the transcript."""
         text = self.pulumi("stack", "output", "--json", "--show-secrets").ok().text
-        self.transcript.pop()
+        del self.transcript[-2:]
         return json.loads(text)[name]
 
     def state(self) -> dict[str, Any]:
         """The exported state with its secrets in the clear; not kept in the transcript."""
         text = self.pulumi("stack", "export", "--show-secrets").ok().text
-        self.transcript.pop()
+        del self.transcript[-2:]
         exported: dict[str, Any] = json.loads(text)
         return exported
 

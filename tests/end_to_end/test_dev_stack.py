@@ -49,8 +49,7 @@ def test_a_refresh_finds_nothing_that_would_replace_anything(clone: Clone) -> No
 
 
 def test_outputs_are_there_and_secrets_are_masked(clone: Clone) -> None:
-    text = clone.stack("output").ok().text
-    shown = json.loads(text[text.index("{") :])
+    shown = json.loads(clone.stack("output", apart=True).ok().text)
     assert shown["registryPassword"] == "[secret]"
     assert shown["servicesSshKey"] == "[secret]"
     assert shown["registryUsername"] == "okd"
