@@ -5,7 +5,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(filter dev,$(STACK)),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status output down shell toolchain image hypervisor render lint test test-fast clean
+.PHONY: help up preview status output down shell toolchain image release hypervisor render lint test test-fast clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ toolchain: ## Debian packages, .venv, the Pulumi CLI and its plugins, into .venv
 image: toolchain ## the lab's images: services host and miniature boot image
 	@python3 -m lab.image build
 
+release: image ## the lab's miniature release, with the real oc and openshift-install
+	@python3 -m lab.release build
+
 hypervisor: toolchain ## start the lab's libvirt alone
 	@python3 -m lab.hypervisor up
 
@@ -51,11 +54,13 @@ lint: .venv ## ruff, ruff format and mypy
 	@$(PY) -m mypy
 
 test-fast: toolchain lint ## lint and the tiers that boot no machine
-	@$(PY) -m pytest -m "not lab and not end_to_end"
+	@$(PY) -m pytest -m "not release and not lab and not end_to_end"
 
 test: toolchain lint ## all tiers, the lab end to end at last
-	@$(PY) -m pytest -m "not lab and not end_to_end"
+	@$(PY) -m pytest -m "not release and not lab and not end_to_end"
 	@python3 -m lab.image build
+	@python3 -m lab.release build
+	@$(PY) -m pytest -m "release and not lab and not end_to_end"
 	@$(PY) -m pytest -m "lab or end_to_end"
 
 clean: ## `down`, then remove .venv, .lab and build (the cache in ~/.cache/okd-libvirt stays)
