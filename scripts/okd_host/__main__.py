@@ -10,6 +10,13 @@ verbs:
   secrets SERVICE    keep the secret files of a service for the next delivery
   deliver            stage, check, swap in, reload and health-check the files of one service
   fetch              download boot files, verified by SHA-256
+  mirror             copy a release to the mirror registry and prove that all of it is there
+  tools              extract oc and openshift-install from the mirrored release
+  media-save         save a release to removable media, on any connected host
+  boot-image         fetch the boot image that the release's installer names
+  ignition           make and publish the ignition configs, unless the cluster is up
+  ignition-status    say how old the ignition configs are and what to ask for next
+  credentials        print the kubeconfig and the kubeadmin password
   smoke              check the services from inside the cluster network
   await-boot         follow one machine through its network boot
 
@@ -31,6 +38,13 @@ VERBS = {
     "secrets": "secret_store",
     "deliver": "deliver",
     "fetch": "fetch",
+    "mirror": "mirror.verb",
+    "tools": "tools",
+    "media-save": "media.save",
+    "boot-image": "boot_image",
+    "ignition": "ignition.verb",
+    "ignition-status": "ignition.status",
+    "credentials": "ignition.credentials",
     "smoke": "smoke.verb",
     "await-boot": "await_boot",
 }

@@ -1,13 +1,14 @@
-"""What a run tells its reader: stage lines on stdout, one readable failure on stderr.
+"""What a run tells its reader: stage lines and a result on stdout, one readable failure on stderr.
 
 Owns the form of the lines and that no known secret is in them. A reader that went away is no error.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 _hidden: set[str] = set()
@@ -47,6 +48,11 @@ def say(line: str) -> None:
     """Print one line on stdout at once."""
     with suppress(OSError, ValueError):
         print(clean(line), flush=True)
+
+
+def result(document: Mapping[str, object]) -> None:
+    """Print what a verb found out for the program, as its last line; it holds no secrets."""
+    say(f"result: {json.dumps(document)}")
 
 
 def flush() -> None:

@@ -1,0 +1,94 @@
+"""Where the release's files are on the services host, and the secrets of its verbs.
+
+Owns the paths and that a secret is the one the document means. Does not own what is in the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from base64 import b64decode
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from okd_host import files, report
+
+RELEASE = "/var/lib/okd-libvirt/release"
+SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+
+def path(*parts: str) -> str:
+    """A path below the release's directory, which is made (for root only) when it is not there."""
+    if not os.path.isdir(RELEASE):
+        files.private_directory(RELEASE)
+    return os.path.join(RELEASE, *parts)
+
+
+def secret(row: dict[str, str]) -> tuple[str, str]:
+    """Path and text of a secret that a document names; hidden from now on. Raises Failed when it is another one."""
+    name = row["secret"]
+    place = os.path.join(files.SECRETS, "release", os.path.basename(name))
+    try:
+        with open(place, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise report.Failed(
+            f"the secret {name} is not on this host",
+            file=place,
+            message=str(error),
+            remedy=f"run the update: it sends {name} with `okd-host secrets release` first",
+        ) from error
+    report.hide([text])
+    if hashlib.sha256(text.encode()).hexdigest() != row["sha256"].lower():
+        raise report.Failed(
+            f"the secret {name} on this host is not the one that is meant",
+            file=place,
+            remedy=f"run the update again: it sends {name} with `okd-host secrets release` first",
+        )
+    return place, text
+
+
+def credentials(text: str) -> dict[str, str]:
+    """`user:password` by registry (or registry/path) of a pull secret; all of them hidden from now on."""
+    found = {}
+    try:
+        for place, row in json.loads(text)["auths"].items():
+            encoded = row.get("auth", "")
+            plain = b64decode(encoded).decode()
+            report.hide([encoded, plain, plain.partition(":")[2]])
+            found[place.partition("//")[2] or place] = plain
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # The parser's own message would quote the secret.
+        raise report.Failed(
+            "the pull secret is not valid", remedy='it must be JSON such as {"auths": {"quay.io": {"auth": "..."}}}'
+        ) from None
+    return found
+
+
+def bundle(trust: Iterable[str], registry_ca: str) -> str:
+    """Write the certificates that oc trusts (the system's, `trust` and the registry's) to one file; its path."""
+    parts = list(trust)
+    for place in (*SYSTEM_CAS, registry_ca):
+        with suppress(FileNotFoundError), open(place, encoding="utf-8") as file:
+            parts.append(file.read())
+    content = "\n".join(part.strip() for part in parts).encode() + b"\n"
+    target = path("ca-bundle.pem")
+    with suppress(FileNotFoundError), open(target, "rb") as known:
+        if known.read() == content:
+            return target
+    files.write_now(target, content)
+    return target
+
+
+def remember(target: str, document: Any, mode: int = 0o600) -> None:
+    """Replace `target` with `document` as JSON."""
+    files.write_now(target, json.dumps(document).encode() + b"\n", mode=mode)
+
+
+def recall(target: str) -> Any:
+    """The JSON document in `target`; an empty one when there is none."""
+    with suppress(OSError, ValueError), open(target, encoding="utf-8") as file:
+        return json.load(file)
+    return {}

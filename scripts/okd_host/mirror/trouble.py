@@ -1,0 +1,110 @@
+"""Known trouble on the way from one registry to another: what it is, and what helps.
+
+Owns the words by which oc, Python and the registry call the same trouble, and whether trying again can help.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from okd_host import report
+
+
+class Trouble(NamedTuple):
+    """One kind of trouble; `remedy` may name {host}, the registry at which it was met."""
+
+    kind: str
+    pattern: str
+    why: str
+    remedy: str
+    passing: bool = False
+
+
+MANY = (
+    Trouble(
+        "full",
+        r"no space left on device|Errno 28|disk quota exceeded",
+        "the registry's disk is full",
+        "enlarge the registry's data volume (or take images out of the settings); the next run goes on where this stopped",
+    ),
+    Trouble(
+        "clock",
+        r"not yet valid|certificate has expired",
+        "a certificate is outside its time: expired, or this host's clock is wrong",
+        "compare `date` on the services host with the certificate of {host}; set the clock (chronyc makestep) or renew it",
+    ),
+    Trouble(
+        "san",
+        r"doesn't contain any IP SANs|not valid for any names|is valid for .*, not |legacy Common Name"
+        r"|[Hh]ostname mismatch|IP address mismatch|doesn't match",
+        "the certificate of {host} is not made out for that name",
+        "use the name that is in its certificate in the settings, or have {host} get a certificate with this name (SAN)",
+    ),
+    Trouble(
+        "trust",
+        r"unknown authority|self[- ]signed certificate|unable to get (local )?issuer|CERTIFICATE_VERIFY_FAILED",
+        "nobody that this host trusts has signed the certificate of {host}",
+        "add the CA of {host} (or of the proxy in between) to release.trustedCertificates in the settings",
+    ),
+    Trouble(
+        "rate",
+        r"\b429\b|toomanyrequests|too many requests|rate limit",
+        "{host} limits how much it serves at a time",
+        "wait, then run the update again: it goes on where this stopped; credentials in release.pullSecret raise the limit",
+        passing=True,
+    ),
+    Trouble(
+        "password",
+        r"\b401\b|\b403\b|unauthorized|authentication required|denied|forbidden",
+        "{host} does not accept the credentials",
+        "correct the entry for {host} in release.pullSecret in the settings (the mirror's own comes with `pulumi up`)",
+    ),
+    Trouble(
+        "content",
+        r"digest invalid|did not match|does not match|digest mismatch|different digest|another digest",
+        "{host} serves content that is not what its digest says",
+        "a damaged upstream or a proxy in between: try another source, or mirror from removable media",
+        passing=True,
+    ),
+    Trouble(
+        "unknown",
+        r"manifest unknown|manifest_unknown|name unknown|blob unknown|\b404\b|not found",
+        "{host} does not have it",
+        "compare release.image, release.version and release.sources in the settings with what {host} offers",
+    ),
+    Trouble(
+        "name",
+        r"no such host|name or service not known|temporary failure in name resolution|no address associated",
+        "the name of {host} cannot be resolved",
+        "check the resolvers of the services host and its uplink: `getent hosts {host}`",
+        passing=True,
+    ),
+    Trouble(
+        "dropped",
+        r"connection reset|broken pipe|EOF|timed? ?out|timeout|connection refused|no route|unreachable|IncompleteRead"
+        r"|closed connection|Remote end closed|\b50[0234]\b|REFUSED_STREAM|connection aborted",
+        "the connection to {host} does not last",
+        "check the way to {host}, then run the update again: it goes on where this stopped",
+        passing=True,
+    ),
+)
+OTHER = Trouble(
+    "other", "", "oc could not copy", "read the message; run the update again: it goes on where this stopped", True
+)
+
+
+def recognise(text: str) -> Trouble:
+    """The kind of trouble that `text` speaks of."""
+    return next((one for one in MANY if re.search(one.pattern, text, re.IGNORECASE)), OTHER)
+
+
+def failed(what: str, text: str, host: str, *, trouble: Trouble | None = None, in_service: str = "") -> report.Failed:
+    """The failure to raise for `text`, met while doing `what` at `host`."""
+    found = trouble or recognise(text)
+    return report.Failed(
+        f"{what}: {found.why.format(host=host)}",
+        message=text,
+        in_service=in_service or "what was mirrored before stays in the registry",
+        remedy=found.remedy.format(host=host),
+    )
