@@ -42,6 +42,47 @@ def test_a_result_is_kept_and_made_anew_when_its_inputs_change(module: Path, tmp
     assert sorted(path.name for path in first.parents[1].iterdir() if "sample" in path.name) == []
 
 
+def test_tags_choose_files_and_make_another_result(module: Path) -> None:
+    (module / "cmd" / "main.go").write_text("package main\n\nfunc main() { println(word) }\n")
+    (module / "cmd" / "plain.go").write_text('//go:build !other\n\npackage main\n\nvar word = "plain"\n')
+    (module / "cmd" / "other.go").write_text('//go:build other\n\npackage main\n\nvar word = "other"\n')
+    key = golang.sources_hash(module, ["cmd"])
+    plain, other = (golang.build(module, "./cmd", "sample", key, tags=tags) for tags in ("", "other"))
+    assert [subprocess.run([one], capture_output=True, text=True).stderr for one in (plain, other)] == [
+        "plain\n",
+        "other\n",
+    ]
+
+
+def test_a_source_can_be_prepared_and_the_module_stays_as_it_is(module: Path) -> None:
+    before = (module / "go.mod").read_text()
+    prepared: list[Path] = []
+
+    def prepare(copy: Path) -> None:
+        prepared.append(copy)
+        (copy / "dependency").mkdir()
+        (copy / "dependency" / "go.mod").write_text("module example.com/dependency\n\ngo 1.21\n")
+        (copy / "dependency" / "main.go").write_text('package main\n\nfunc main() { println("prepared") }\n')
+        with (copy / "go.mod").open("a") as requirements:
+            requirements.write(
+                "require example.com/dependency v0.0.0\nreplace example.com/dependency => ./dependency\n"
+            )
+
+    key = golang.sources_hash(module, ["cmd"])
+    made = golang.build(module, "example.com/dependency", "sample", key, prepare=prepare)
+    assert subprocess.run([made], capture_output=True, text=True).stderr == "prepared\n"
+    assert golang.build(module, "example.com/dependency", "sample", key, prepare=prepare) == made
+    assert len(prepared) == 1
+    assert not prepared[0].exists()
+    assert (module / "go.mod").read_text() == before
+
+
+def test_sources_that_are_not_required_are_refused(module: Path) -> None:
+    with pytest.raises(StepFailed, match="does not require example.com/other") as caught:
+        golang.sources(module, "example.com/other")
+    assert "go get example.com/other" in caught.value.remedy
+
+
 def test_a_failed_build_shows_the_compilers_words_and_leaves_nothing(module: Path, tmp_path: Path) -> None:
     (module / "cmd" / "main.go").write_text("package main\n\nfunc main() { undefinedName() }\n")
     with pytest.raises(StepFailed, match="undefinedName"):
@@ -74,12 +115,12 @@ def test_modules_are_never_cloned_directly(
     module: Path, monkeypatch: pytest.MonkeyPatch, given: str, used: str
 ) -> None:
     monkeypatch.setenv("GOPROXY", given)
-    assert golang._environment(module)["GOPROXY"] == used
+    assert golang._environment(module, "sample")["GOPROXY"] == used
 
 
 def test_a_proxy_is_used_where_only_direct_is_set(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOPROXY", "direct")
-    used = golang._environment(module)["GOPROXY"]
+    used = golang._environment(module, "sample")["GOPROXY"]
     assert used.startswith("https://")
     assert "direct" not in used
 
