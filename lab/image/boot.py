@@ -1,7 +1,7 @@
-"""The miniature boot image: Debian's kernel and an initramfs of busybox that reports what the network gave it.
+"""The miniature boot image: Debian's kernel, an initramfs of busybox that reports what the network gave it, a rootfs.
 
-Owns: the initramfs, byte for byte the same for the same parts. The parts (kernel, modules, busybox, bash and its
-libraries) are kept from the services host's root file system, so nothing is downloaded for it.
+Owns: initramfs and rootfs, byte for byte the same for the same parts. The parts (kernel, modules, busybox, bash and
+its libraries) are kept from the services host's root file system, so nothing is downloaded for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.progress import StepFailed
 
-FILES = ("kernel", "initramfs")
+FILES = ("kernel", "initramfs", "rootfs")
 SCRIPTS = Path(__file__).parent / "miniature"
 # In the order in which they are loaded.
 MODULES = (
@@ -29,7 +29,7 @@ MODULES = (
 )
 APPLETS = (
     *("cat", "cut", "dd", "echo", "head", "hostname", "insmod", "ip", "mount", "nslookup", "od", "printf"),
-    *("sed", "sh", "sleep", "tail", "timeout", "tr", "udhcpc", "wget"),
+    *("cpio", "gunzip", "mkdir", "sed", "sh", "sleep", "tail", "timeout", "tr", "udhcpc", "wc", "wget"),
 )
 # Where each part lies in the root file system, and in the initramfs.
 PROGRAMS = {
@@ -40,6 +40,11 @@ PROGRAMS = {
     "lib/x86_64-linux-gnu/libresolv.so.2": "lib/x86_64-linux-gnu/libresolv.so.2",
     "lib/x86_64-linux-gnu/libtinfo.so.6": "lib/x86_64-linux-gnu/libtinfo.so.6",
 }
+# A live system's root file system, fetched after the boot; this one has a name and nothing else.
+OS_RELEASE = """NAME="Miniature CoreOS (lab)"
+ID=miniature-coreos
+PRETTY_NAME="Miniature CoreOS (lab): no installer, no Kubernetes"
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def keep_parts(tree: Path, to: Path) -> None:
 
 
 def make(parts: Path, to: Path) -> None:
-    """Write `kernel` and `initramfs` into the directory `to`, from what `keep_parts` kept."""
+    """Write `kernel`, `initramfs` and `rootfs` into the directory `to`, from what `keep_parts` kept."""
     shutil.copyfile(parts / "kernel", to / "kernel")
     entries = [Entry(name, stat.S_IFDIR | 0o755) for name in _directories()]
     entries.append(Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
@@ -86,13 +91,18 @@ def make(parts: Path, to: Path) -> None:
     for script in sorted(SCRIPTS.iterdir()):
         target = "init" if script.name == "init" else f"bin/{script.name}"
         entries.append(Entry(target, stat.S_IFREG | 0o755, script.read_bytes()))
-    archive = b"".join(_newc(number, entry) for number, entry in enumerate(entries, 1))
-    archive += _newc(0, Entry("TRAILER!!!", 0))
-    (to / "initramfs").write_bytes(gzip.compress(archive, mtime=0))
+    (to / "initramfs").write_bytes(_archive(entries))
+    etc = Entry("etc", stat.S_IFDIR | 0o755)
+    (to / "rootfs").write_bytes(_archive([etc, Entry("etc/os-release", stat.S_IFREG | 0o644, OS_RELEASE.encode())]))
 
 
 def _directories() -> list[str]:
     return ["bin", "dev", "etc", "lib", "lib/modules", "lib/x86_64-linux-gnu", "lib64", "proc", "run", "sys", "tmp"]
+
+
+def _archive(entries: list[Entry]) -> bytes:
+    archive = b"".join(_newc(number, entry) for number, entry in enumerate(entries, 1))
+    return gzip.compress(archive + _newc(0, Entry("TRAILER!!!", 0)), mtime=0)
 
 
 def _newc(number: int, entry: Entry) -> bytes:

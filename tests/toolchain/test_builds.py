@@ -78,7 +78,7 @@ def test_a_source_can_be_prepared_and_the_module_stays_as_it_is(module: Path) ->
 
 
 def test_sources_that_are_not_required_are_refused(module: Path) -> None:
-    with pytest.raises(StepFailed, match="does not require example.com/other") as caught:
+    with pytest.raises(StepFailed, match=r"does not require example\.com/other") as caught:
         golang.sources(module, "example.com/other")
     assert "go get example.com/other" in caught.value.remedy
 
