@@ -1,18 +1,18 @@
 """Network boot: which loader a machine gets, and its profile.
 
 Owns the loaders' files, one PXELINUX profile and one iPXE script a machine, matched by MAC, and where the boot image
-lies. Only the first stage goes over TFTP. Does not own the boot image's content, nor ignition configs.
+lies and comes from. Only the first stage goes over TFTP. Does not own the boot image's content, nor ignition configs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cluster.host_files import Bundle, Health, HostFile
-from cluster.host_os import HTTP_ROOT
+from cluster.host_os import BOOT_LOG, HTTP_ROOT, LEASES, REPORT_LOG, TOOLS
 from cluster.machines import Machine
 from cluster.render import render
-from cluster.settings import BootFile
 from cluster.site import Site
 from cluster.units import active
 
@@ -25,16 +25,23 @@ def boot_files(site: Site) -> dict[str, str]:
     return {"pxe": "lpxelinux.0", "ipxe": f"{site.http_url}/{SCRIPTS}/boot.ipxe"}
 
 
-def images(site: Site) -> dict[str, BootFile]:
-    """The boot image's files by their names under the HTTP root."""
+def image_document(site: Site, release: Mapping[str, Any]) -> dict[str, Any]:
+    """What `boot-image` reads; `release` is what `mirror` reports. Without files the release's installer is asked."""
     image = site.settings.boot_image
-    found = {"kernel": image.kernel, "initramfs": image.initramfs, "rootfs": image.rootfs}
-    return {f"{IMAGES}/{name}": file for name, file in found.items() if file is not None}
-
-
-def boot_fetch(site: Site) -> list[dict[str, str | None]]:
-    """What the services host downloads, and where to under the HTTP root."""
-    return [{"url": file.location, "sha256": file.sha256, "path": path} for path, file in images(site).items()]
+    given = {"kernel": image.kernel, "initramfs": image.initramfs, "rootfs": image.rootfs}
+    files = [
+        {"url": file.location, "sha256": file.sha256, "path": f"{IMAGES}/{name}"}
+        for name, file in given.items()
+        if file is not None
+    ]
+    return {
+        "installer": f"{TOOLS}/openshift-install",
+        "architecture": site.settings.release.architecture,
+        "version": release["version"],
+        "root": HTTP_ROOT,
+        "files": files or None,
+        "release": release["digest"],
+    }
 
 
 def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:
@@ -46,7 +53,7 @@ def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:
         "coreos.inst.install_dev=/dev/vda",
         f"coreos.inst.ignition_url={url}/ignition/{machine.ignition}",
     ]
-    if image.rootfs is not None:
+    if image.kernel is None or image.rootfs is not None:
         arguments.append(f"coreos.live.rootfs_url={url}/{IMAGES}/rootfs")
     if image.reports_back:
         arguments.append(f"okd.report={url}/report")
@@ -75,11 +82,7 @@ def network_boot(site: Site, machine: Machine) -> dict[str, Any]:
             "initramfs": f"/{IMAGES}/initramfs",
         },
         "units": {"dhcp": host_os.dhcp.unit, "tftp": host_os.tftp.unit, "http": host_os.http.unit},
-        "logs": {
-            "http": "/var/log/nginx/boot.log",
-            "report": "/var/log/nginx/report.log",
-            "leases": "/var/lib/kea/kea-leases4.csv",
-        },
+        "logs": {"http": BOOT_LOG, "report": REPORT_LOG, "leases": LEASES},
     }
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from cluster.boot import boot_files
 from cluster.host_files import Bundle, Check, HostFile
+from cluster.host_os import LEASES
 from cluster.machines import Machine
 from cluster.site import Site
 from cluster.units import AFTER_NETWORK, active, drop_in, listens_udp
 
 LEASE_SECONDS = 24 * 60 * 60
-LEASES = "/var/lib/kea/kea-leases4.csv"
 
 
 def options(site: Site) -> dict[str, str]:

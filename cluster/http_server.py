@@ -7,7 +7,7 @@ object a line, for whoever watches a machine boot. Does not own the files served
 from __future__ import annotations
 
 from cluster.host_files import Bundle, Check, HostFile
-from cluster.host_os import HTTP_ROOT
+from cluster.host_os import BOOT_LOG, HTTP_ROOT, REPORT_LOG
 from cluster.render import render
 from cluster.site import HTTP_PORT, Site
 from cluster.units import active, drop_in, prints
@@ -24,6 +24,8 @@ def bundle(site: Site) -> Bundle:
         port=HTTP_PORT,
         network=site.network,
         root=HTTP_ROOT,
+        boot_log=BOOT_LOG,
+        report_log=REPORT_LOG,
     )
     status = "curl -sS --max-time 5 -o /dev/null -w '%{http_code}'"
     return Bundle(

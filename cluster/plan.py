@@ -5,6 +5,7 @@ Owns putting the services' bundles and documents in order. Does not own their co
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -16,15 +17,19 @@ from cluster import (
     dns,
     firewall,
     http_server,
+    ignition,
     load_balancer,
+    mirror,
+    pull_secret,
     registry,
+    secret_manifests,
     smoke,
     time_service,
     trust,
 )
 from cluster.cloud_init import CloudInit
 from cluster.host_files import Bundle
-from cluster.host_os import HOST_SYSTEMS, HTTP_ROOT, REGISTRY_MOUNT
+from cluster.host_os import HOST_SYSTEMS, REGISTRY_MOUNT
 from cluster.machines import Machine, table
 from cluster.names import Names
 from cluster.settings import Settings
@@ -72,14 +77,6 @@ class Plan(Site):
             "owner": self.host_os.registry_owner,
         }
 
-    def boot_fetch(self) -> list[dict[str, str | None]]:
-        """The boot image's files: url, path under the HTTP root, sha256 (None: the `SHA256SUMS` beside it counts)."""
-        return boot.boot_fetch(self)
-
-    def fetch_document(self) -> dict[str, Any]:
-        """What the host agent's `fetch` reads."""
-        return {"root": HTTP_ROOT, "files": self.boot_fetch()}
-
     def network_boot(self, machine: Machine) -> dict[str, Any]:
         """What the host agent's `await-boot` reads for one machine, without its domain's UUID."""
         return boot.network_boot(self, machine)
@@ -92,6 +89,88 @@ class Plan(Site):
         """The services host's seed for the given keys."""
         return cloud_init.seed(self, ssh_public_key, host_private_key, host_public_key)
 
-    def machines_output(self) -> list[dict[str, Any]]:
-        """The machine table as the stack's output shows it."""
-        return [machine.output() for machine in self.machines]
+    def client_fetch(self) -> dict[str, Any]:
+        """What the host agent's `fetch` reads to bring the first `oc`."""
+        return mirror.client_fetch(self)
+
+    def mirror(self, hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What the host agent's `mirror` reads; `hashes` are SHA-256 (hex) by the secrets' names."""
+        return mirror.mirror_document(self, hashes)
+
+    def tools(self, release: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What the host agent's `tools` reads; `release` is what `mirror` reports."""
+        return mirror.tools_document(self, release, hashes)
+
+    def boot_image(self, release: Mapping[str, Any]) -> dict[str, Any]:
+        """What the host agent's `boot-image` reads; `release` is what `mirror` reports."""
+        return boot.image_document(self, release)
+
+    @property
+    def ignition_secrets(self) -> tuple[str, ...]:
+        """The names of the secrets that `ignition` is given through the services host."""
+        return (pull_secret.LOCAL, *secret_manifests.names(self).values())
+
+    def ignition_secret_texts(
+        self, *, registry_password: str, htpasswd: str, certificate: str, key: str, ca_certificate: str
+    ) -> dict[str, str]:
+        """The texts of `ignition_secrets` by name.
+
+        Args:
+            registry_password: that of the mirror registry's user.
+            htpasswd: the line of the cluster's own user.
+            certificate: the default ingress's certificate, PEM.
+            key: its private key, PEM.
+            ca_certificate: the stack's own CA, PEM.
+        """
+        own = {pull_secret.LOCAL: pull_secret.local(self, registry.USER, registry_password)}
+        return own | secret_manifests.texts(
+            self, htpasswd=htpasswd, certificate=certificate, key=key, ca_certificate=ca_certificate
+        )
+
+    def ignition(
+        self,
+        *,
+        release: Mapping[str, Any],
+        ca_certificate: str,
+        login_key: str,
+        hashes: Mapping[str, str],
+        generation: str,
+    ) -> dict[str, Any]:
+        """What the host agent's `ignition` reads; the arguments are those of cluster.ignition.document."""
+        return ignition.document(
+            self,
+            release=release,
+            ca_certificate=ca_certificate,
+            login_key=login_key,
+            hashes=hashes,
+            generation=generation,
+        )
+
+    def ignition_status(self) -> dict[str, Any]:
+        """What the host agent's `ignition-status` reads."""
+        return ignition.status_document(self)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs that are known before anything is made."""
+        admin = self.settings.install.admin_user
+        return {
+            "apiUrl": self.api_url,
+            "consoleUrl": self.console_url,
+            "kubeadminUsername": "kubeadmin",
+            "adminUsername": admin.name if admin.enabled else None,
+            "registryUrl": self.registry_url,
+            "registryUsername": registry.USER,
+            "servicesAddress": str(self.services_address),
+            "servicesUplinkAddress": str(self.settings.uplink.address),
+            "machines": [machine.output() for machine in self.machines],
+        }
+
+    def release_output(self, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The release as the stack's output shows it, from what `mirror` and `boot-image` report."""
+        release, boot_image = known
+        return {
+            "version": release["version"],
+            "digest": release["digest"],
+            "image": release["release"],
+            "bootImage": dict(boot_image),
+        }

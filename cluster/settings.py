@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from pydantic.alias_generators import to_camel
+from pydantic import Field, PrivateAttr
 
 from cluster import settings_checks
+from cluster.install_settings import Install
+from cluster.project_files import PROJECT
+from cluster.release_settings import Release
+from cluster.section import Section
 from cluster.settings_problems import Problem, SettingsError, examine, merged
 from cluster.values import (
     UNSET,
@@ -38,16 +42,6 @@ Role = Literal["bootstrap", "control-plane", "compute"]
 Count = Annotated[int, Field(ge=1, le=1024)]
 Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
 Disk = Annotated[int, Field(ge=1, le=64 * 1024)]
-
-
-def _key(name: str) -> str:
-    return to_camel(name).replace("Mib", "MiB").replace("Gib", "GiB")
-
-
-class Section(BaseModel):
-    """One mapping of settings; an unknown key is an error, not a silent no-op."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_key)
 
 
 class Cluster(Section):
@@ -136,10 +130,13 @@ class BootFile(Section):
 
 
 class BootImage(Section):
-    """What machines boot from the network; `reportsBack` when it answers the kernel argument okd.report=<url>."""
+    """What machines boot from the network; without files, the image that the release's installer names.
 
-    kernel: BootFile
-    initramfs: BootFile
+    `reportsBack` when it answers the kernel argument okd.report=<url>.
+    """
+
+    kernel: BootFile | None = None
+    initramfs: BootFile | None = None
     rootfs: BootFile | None = None
     kernel_arguments: tuple[KernelArgument, ...] = ()
     reports_back: bool = False
@@ -164,17 +161,33 @@ class Settings(Section):
     services: Services
     pools: dict[str, Pool] = Field(default_factory=dict)
     machines: dict[str, Machine] = Field(default_factory=dict)
-    boot_image: BootImage
+    boot_image: BootImage = BootImage()
+    release: Release = Release()
+    install: Install = Install()
     _stack: str = PrivateAttr(default="")
+    _directory: Path = PrivateAttr(default=PROJECT)
 
     @property
     def stack(self) -> str:
         """The stack's name, from which names and MACs are derived."""
         return self._stack
 
+    @property
+    def directory(self) -> Path:
+        """Where relative paths of files on this machine start."""
+        return self._directory
+
     @classmethod
-    def parse(cls, config: Mapping[str, Any], stack: str) -> Self:
+    def parse(
+        cls, config: Mapping[str, Any], stack: str, directory: Path = PROJECT, *, look_at_files: bool = True
+    ) -> Self:
         """Settings from a stack's plain config values, keys without the project's prefix.
+
+        Args:
+            config: the values by key.
+            stack: the stack's name.
+            directory: where relative paths of files on this machine start.
+            look_at_files: whether those files are there and fit to use is checked as well.
 
         Raises:
             SettingsError: one report of every problem found.
@@ -184,13 +197,14 @@ class Settings(Section):
         problems, sane = examine(cls, given)
         if sane is None:
             raise SettingsError(problems)
-        settings = sane._with_defaults(stack)
-        problems += settings_checks.check(settings, reported=[problem.setting for problem in problems])
+        settings = sane._with_defaults(stack, directory)
+        reported = [problem.setting for problem in problems]
+        problems += settings_checks.check(settings, reported, directory if look_at_files else None)
         if problems:
             raise SettingsError(problems)
         return settings
 
-    def _with_defaults(self, stack: str) -> Self:
+    def _with_defaults(self, stack: str, directory: Path) -> Self:
         cidr, uplink = self.network.cidr, self.uplink
         services = self.services
         if services.address == UNSET and cidr.num_addresses > 2:
@@ -212,9 +226,10 @@ class Settings(Section):
                 "uplink": uplink.model_copy(update=way_out),
                 "hypervisor": self.hypervisor.model_copy(update={"pool_path": pool_path}),
                 "machines": machines,
+                "release": self.release.complete(),
             }
         )
-        complete._stack = stack
+        complete._stack, complete._directory = stack, directory
         return complete
 
 

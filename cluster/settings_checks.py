@@ -8,43 +8,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster import machine_checks
+from cluster import install_checks, machine_checks, release_checks
 from cluster.settings_problems import Problem
 from cluster.values import UNSET
 
 if TYPE_CHECKING:
     from cluster.settings import Settings
 
-# What OKD's own networks are unless install-config says otherwise, and OVN-Kubernetes' join and transit subnets.
-INNER_NETWORKS = {
-    "10.128.0.0/14": "pods",
-    "172.30.0.0/16": "cluster services",
-    "100.64.0.0/16": "OVN-Kubernetes' join switch",
-    "100.88.0.0/16": "OVN-Kubernetes' transit switch",
-}
 ROLES = re.compile(r"machines|pools|machines\.[^.]+(\.pool)?|pools\.[^.]+(\.role)?")  # settings that decide roles
 
 
-def check(settings: Settings, reported: Sequence[str]) -> list[Problem]:
+def check(settings: Settings, reported: Sequence[str], directory: Path | None) -> list[Problem]:
     """Every relation that does not hold; `reported` names settings whose value was refused and replaced by a default.
 
-    What is said about a replaced value, or follows from it, is not true of the file and is left out.
+    What is said about a replaced value, or follows from it, is not true of the file and is left out. `directory` is
+    where relative paths of files on this machine start; None leaves these alone.
     """
     refused = set(reported)
+    network = not refused & {"network", "network.cidr"}
+    uplink = not refused & {"uplink", "uplink.cidr"}
     found = [*machine_checks.macs(settings), *machine_checks.names(settings), *_address_users(settings)]
-    if not refused & {"network", "network.cidr"}:
+    if network:
         found += [*_network(settings), *_address_places(settings)]
-    if not refused & {"uplink", "uplink.cidr"}:
+    if uplink:
         found += _uplink(settings)
         if not any(setting.startswith("uplink.resolvers") for setting in refused):
             found += _time_servers(settings)
-        if not refused & {"network", "network.cidr"}:
+        if network:
             found += _overlap(settings)
+    if not any(setting.startswith("install") for setting in refused):
+        found += install_checks.networks(settings, cluster=network, uplink=uplink)
+    if not any(setting.startswith(("release", "bootImage")) for setting in refused):
+        found += release_checks.check(settings, directory)
     if not any(ROLES.fullmatch(setting) for setting in refused):
         found += machine_checks.roles(settings)
+        if not any(setting.startswith(("release", "install")) for setting in refused):
+            found += install_checks.check(settings, directory)
     return [problem for problem in found if not any(_about(problem.setting, setting) for setting in refused)]
 
 
@@ -71,15 +74,6 @@ def _network(settings: Settings) -> Iterator[Problem]:
             "too large: the reverse zones of more than 65536 addresses would have to be served",
             "choose a prefix of /16 or longer",
         )
-    for setting, network in (("network.cidr", cidr), ("uplink.cidr", settings.uplink.cidr)):
-        for inner, purpose in INNER_NETWORKS.items():
-            if network.overlaps(IPv4Network(inner)):
-                yield Problem(
-                    setting,
-                    str(network),
-                    f"overlaps {inner}, which OKD uses for {purpose}: traffic to it would never leave a node",
-                    "choose a private network outside it, e.g. 192.168.200.0/24",
-                )
 
 
 def _placed(settings: Settings) -> dict[str, IPv4Address]:

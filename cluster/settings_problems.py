@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_origin
@@ -88,13 +89,9 @@ STAND_INS: dict[str, Any] = {
     "cluster": {"baseDomain": "example.invalid"},
     "image": {"location": "/example.invalid"},
     "services": {"image": {"location": "/example.invalid"}},
-    "kernel": {"location": "http://example.invalid/kernel"},
-    "initramfs": {"location": "http://example.invalid/initramfs"},
-    "bootImage": {
-        "kernel": {"location": "http://example.invalid/kernel"},
-        "initramfs": {"location": "http://example.invalid/initramfs"},
-    },
 }
+# What may be a secret, by the setting's name or by the value's looks.
+HIDDEN = re.compile(r"secret|password|token|auths?\W{0,3}:|private key|://[^/\s]*@", re.IGNORECASE)
 
 
 def _repair(rest: Any, path: Path, *, missing: bool) -> None:
@@ -134,7 +131,7 @@ def _translated(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> Pro
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return Problem(setting, "", "it has no default, so nothing can be planned without it", f"add {setting}")
-    value = shown(detail["input"])
+    value = shown(detail["input"], setting)
     if kind == "refused":
         return Problem(setting, value, context["harm"], context["fix"])
     if kind == "extra_forbidden":
@@ -149,7 +146,7 @@ def _translated(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> Pro
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = context.get("ge", context.get("le"))
         word = "at least" if "ge" in context else "at most"
-        return Problem(setting, value, "libvirt would refuse it or the machine could not run", f"give {word} {limit}")
+        return Problem(setting, value, "outside of what works", f"give {word} {limit}")
     if kind.startswith("bool_"):
         return Problem(setting, value, "neither true nor false", "write true or false")
     if kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -161,9 +158,11 @@ def _translated(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> Pro
     return Problem(setting, value, detail["msg"], "correct it; Pulumi.yaml describes each setting")
 
 
-def shown(value: Any) -> str:
-    """A value as the report shows it, cut where it gets long."""
+def shown(value: Any, setting: str) -> str:
+    """A value as the report shows it: cut where it gets long, and not at all where it may be a secret."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if HIDDEN.search(setting) or HIDDEN.search(text):
+        return "(not shown)"
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

@@ -74,14 +74,29 @@ class Site:
         return f"http://{self.services_address}:{HTTP_PORT}"
 
     @property
+    def registry(self) -> str:
+        """The mirror registry as pull specs name it, by the name in its certificate."""
+        return f"{self.services_fqdn}:{REGISTRY_PORT}"
+
+    @property
     def registry_url(self) -> str:
-        """The mirror registry as machines see it, by the name in its certificate."""
-        return f"https://{self.services_fqdn}:{REGISTRY_PORT}"
+        """The mirror registry as machines see it."""
+        return f"https://{self.registry}"
 
     @property
     def api_url(self) -> str:
         """The Kubernetes API behind the load balancer."""
         return f"https://api.{self.cluster_domain}:6443"
+
+    @property
+    def ingress_domain(self) -> str:
+        """The domain under which the cluster's applications are reached."""
+        return f"apps.{self.cluster_domain}"
+
+    @property
+    def console_url(self) -> str:
+        """The cluster's web console."""
+        return f"https://console-openshift-console.{self.ingress_domain}"
 
     def of_role(self, role: Role) -> tuple[Machine, ...]:
         """The machines of one role, in the table's order."""

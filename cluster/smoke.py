@@ -1,7 +1,7 @@
 """What the smoke check must find from inside the cluster network.
 
 Owns the expectations, derived from the same rows as the services. Does not own the check itself (scripts/), nor the
-registry's password and CA, which join late.
+registry's password and CA, which join late, nor the boot image, which comes after it from the mirrored release.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def document(site: Site) -> dict[str, Any]:
         "records": [{"name": record.name, "type": record.type, "value": record.value} for record in dns.records(site)],
         "ntp": {"server": services, "maxOffsetSeconds": MAX_OFFSET_SECONDS},
         "tftp": list(boot.tftp_paths(site)),
-        "http": [*boot.script_paths(site), *(f"/{path}" for path in boot.images(site))],
+        "http": list(boot.script_paths(site)),
         "registry": {"url": site.registry_url, "user": registry.USER},
         "haproxy": {"ports": [row.port for row in load_balancer.concerns(site)], "stats": STATS_PORT},
     }

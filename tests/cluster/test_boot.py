@@ -70,14 +70,49 @@ def test_only_a_boot_image_that_reports_back_is_asked_to(dev: Plan, hard_way: Pl
     assert "okd.report=" not in " ".join(boot.kernel_arguments(hard_way, hard_way.bootstrap))
 
 
-def test_what_is_downloaded_is_what_profiles_name(hard_way: Plan) -> None:
-    rows = {row["path"]: row for row in hard_way.boot_fetch()}
-    assert set(rows) == {"images/kernel", "images/initramfs", "images/rootfs"}
-    assert rows["images/kernel"] == {
-        "url": "http://mirror.example.com/scos/live-kernel.x86_64",
+FILES = {
+    name: {"location": f"http://mirror.example.com/scos/live-{name}", "sha256": str(number) * 64}
+    for number, name in enumerate(("kernel", "initramfs", "rootfs"), 1)
+}
+MIRRORED = {"release": f"services.okd.lab.example:5000/okd/scos-release@sha256:{'a' * 64}"} | {
+    "digest": f"sha256:{'a' * 64}",
+    "version": "4.22.0-okd-scos.7",
+}
+
+
+def own_image(**files: Any) -> Plan:
+    def edit(config: dict[str, Any]) -> None:
+        config["bootImage"] = files
+
+    return planned("prod", edit)
+
+
+def test_the_settings_boot_image_is_fetched_to_where_profiles_name_it() -> None:
+    document = own_image(**FILES).boot_image(MIRRORED)
+    assert [row["path"] for row in document["files"]] == ["images/kernel", "images/initramfs", "images/rootfs"]
+    assert document["files"][0] == {
+        "url": "http://mirror.example.com/scos/live-kernel",
         "sha256": "1" * 64,
         "path": "images/kernel",
     }
+
+
+def test_without_one_the_releases_installer_is_asked() -> None:
+    assert own_image().boot_image(MIRRORED) == {
+        "installer": "/usr/local/bin/openshift-install",
+        "architecture": "x86_64",
+        "version": "4.22.0-okd-scos.7",
+        "root": "/var/www/okd",
+        "files": None,
+        "release": f"sha256:{'a' * 64}",
+    }
+
+
+def test_a_root_file_system_is_named_where_there_is_one() -> None:
+    named = "coreos.live.rootfs_url=http://192.168.210.254:8080/images/rootfs"
+    without = {name: FILES[name] for name in ("kernel", "initramfs")}
+    for plan, expected in ((own_image(), True), (own_image(**FILES), True), (own_image(**without), False)):
+        assert (named in boot.kernel_arguments(plan, plan.bootstrap)) is expected
 
 
 def test_a_new_machine_changes_no_other_profile() -> None:
@@ -92,7 +127,12 @@ def test_a_new_machine_changes_no_other_profile() -> None:
 def test_what_the_boot_is_measured_against(dev: Plan) -> None:
     document = dev.network_boot(dev.bootstrap)
     assert document["expected"]["hostname"] == "bootstrap.okd.lab.example"
-    assert document["expected"]["kernel"] in [f"/{row['path']}" for row in dev.boot_fetch()]
+    assert document["expected"]["kernel"] == "/images/kernel"
+    assert document["logs"] == {
+        "http": "/var/log/nginx/boot.log",
+        "report": "/var/log/nginx/report.log",
+        "leases": "/var/lib/kea/kea-leases4.csv",
+    }
     assert document["units"] == {
         "dhcp": "kea-dhcp4-server.service",
         "tftp": "tftpd-hpa.service",

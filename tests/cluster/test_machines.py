@@ -79,7 +79,7 @@ def test_the_probe_address_is_inside_and_free(prefix: int, data: st.DataObject) 
 
 
 def test_machines_as_an_output_are_plain_values(dev: Plan) -> None:
-    assert dev.machines_output()[0] == {
+    assert dev.outputs()["machines"][0] == {
         "name": "bootstrap",
         "role": "bootstrap",
         "pool": "bootstrap",

@@ -96,7 +96,7 @@ def test_everything_wrong_is_in_one_report() -> None:
 def test_empty_settings_name_what_is_required() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.parse({}, "new")
-    assert {problem.setting for problem in caught.value.problems} == {"cluster", "services", "bootImage", "machines"}
+    assert {problem.setting for problem in caught.value.problems} == {"cluster", "services", "machines"}
 
 
 def test_a_stack_overrides_single_fields_of_the_usual_pools() -> None:

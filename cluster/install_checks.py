@@ -1,0 +1,190 @@
+"""Relations of the installation: its networks to all others, its manifests to machines, pools and the release.
+
+Owns these cross checks and their harm and fix. Does not own which release it is (release_checks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cluster import user_manifests
+from cluster.install_settings import Install
+from cluster.project_files import resolved
+from cluster.settings_problems import Problem
+from cluster.values import LABEL
+from cluster.versions import SOURCE_POLICY
+
+if TYPE_CHECKING:
+    from cluster.settings import Settings
+
+# OVN-Kubernetes' own: join switch, transit switch, and what it hides node addresses behind.
+OVN_NETWORKS = {
+    IPv4Network("100.64.0.0/16"): "OVN-Kubernetes' join switch",
+    IPv4Network("100.88.0.0/16"): "OVN-Kubernetes' transit switch",
+    IPv4Network("169.254.0.0/17"): "OVN-Kubernetes' masquerading",
+}
+MCO_POOLS = ("master", "worker", "arbiter")
+# The installer adds ten characters to it in the names it makes.
+CLUSTER_NAME_LIMIT = 54
+BIGGEST_SERVICE_NETWORK = 12
+
+
+def check(settings: Settings, directory: Path | None) -> Iterator[Problem]:
+    """Every relation but those of networks; `directory` as in release_checks."""
+    install, release = settings.install, settings.release
+    if len(settings.cluster.name) > CLUSTER_NAME_LIMIT:
+        harm = f"longer than {CLUSTER_NAME_LIMIT} characters: the installer refuses it"
+        yield Problem("cluster.name", settings.cluster.name, harm, "shorten it")
+    if install.source_policy and release.version and not release.okd.since(SOURCE_POLICY):
+        yield Problem(
+            "install.sourcePolicy",
+            install.source_policy,
+            f"the installer of {release.version} does not know it and would refuse the whole install-config",
+            "leave it out, or take a release since 4.21; the cluster network has no way to the sources anyhow",
+        )
+    yield from _proxy(install)
+    yield from _pools(settings)
+    if directory is not None and install.manifests is not None:
+        yield from _manifests(install, directory)
+
+
+def networks(settings: Settings, *, cluster: bool = True, uplink: bool = True) -> Iterator[Problem]:
+    """Networks that overlap; `cluster` and `uplink` say whether those two settings can be relied on."""
+    install = settings.install
+    pods, services = install.cluster_network, install.service_network
+    inner = {"install.clusterNetwork": (pods, "pods"), "install.serviceNetwork": (services, "cluster services")}
+    chosen = {
+        "install.clusterNetwork": "cluster_network" in install.model_fields_set,
+        "install.serviceNetwork": "service_network" in install.model_fields_set,
+    }
+    outer = {"network.cidr": settings.network.cidr} if cluster else {}
+    outer |= {"uplink.cidr": settings.uplink.cidr} if uplink else {}
+    for (outside, network), (inside, (taken, user)) in product(outer.items(), inner.items()):
+        if network.overlaps(taken) and chosen[inside]:
+            yield _overlap(inside, taken, f"{outside} {network}", user)
+        elif network.overlaps(taken):
+            yield _overlap(outside, network, f"{taken}, which OKD uses for {user}", "it")
+    if pods.overlaps(services):
+        name = "install.serviceNetwork" if chosen["install.serviceNetwork"] else "install.clusterNetwork"
+        other = "install.clusterNetwork" if chosen["install.serviceNetwork"] else "install.serviceNetwork"
+        yield _overlap(name, inner[name][0], f"{other} {inner[other][0]}", "either")
+    every = outer | {name: network for name, (network, _) in inner.items()}
+    for (name, network), (taken, user) in product(every.items(), OVN_NETWORKS.items()):
+        if network.overlaps(taken):
+            yield _overlap(name, network, f"{taken}, which OKD uses for {user}", "it")
+    yield from _room(settings)
+
+
+def _overlap(setting: str, network: IPv4Network, other: str, what: str) -> Problem:
+    harm = f"overlaps {other}: traffic to {what} would go astray"
+    return Problem(setting, str(network), harm, "choose a private network outside it, e.g. 192.168.200.0/24")
+
+
+def _room(settings: Settings) -> Iterator[Problem]:
+    install = settings.install
+    if install.service_network.prefixlen < BIGGEST_SERVICE_NETWORK:
+        yield Problem(
+            "install.serviceNetwork",
+            str(install.service_network),
+            f"larger than /{BIGGEST_SERVICE_NETWORK}: the installer refuses it",
+            "choose a /16",
+        )
+    prefix, network = install.host_prefix, install.cluster_network
+    nodes = len(settings.machines) - 1
+    subnets = 2 ** (prefix - network.prefixlen) if prefix >= network.prefixlen else 0
+    if subnets < nodes:
+        yield Problem(
+            "install.hostPrefix",
+            str(prefix),
+            f"leaves {subnets} node networks of /{prefix} in {network} for {nodes} nodes: the others would get no pods",
+            f"give {network.prefixlen + (nodes - 1).bit_length()} or more, or widen install.clusterNetwork",
+        )
+
+
+def _proxy(install: Install) -> Iterator[Problem]:
+    proxy = install.proxy
+    if proxy is None:
+        return
+    if proxy.http is None and proxy.https is None:
+        yield Problem("install.proxy", "", "no proxy in it: the installer refuses that", "add http or https")
+    if proxy.http is not None and not proxy.http.startswith("http://"):
+        harm = "the installer takes a proxy for plain HTTP by http:// only"
+        yield Problem("install.proxy.http", proxy.http, harm, "write http://…")
+    if "*" in proxy.no_proxy and len(proxy.no_proxy) > 1:
+        harm = "* is everything already, and the installer takes it only alone"
+        yield Problem("install.proxy.noProxy", ", ".join(proxy.no_proxy), harm, "leave out * or all others")
+    for name, url in (("http", proxy.http), ("https", proxy.https)):
+        try:
+            address = IPv4Address(urlsplit(url or "").hostname or "")
+        except ValueError:
+            continue
+        for taken, what in ((install.cluster_network, "pods"), (install.service_network, "cluster services")):
+            if address in taken:
+                harm = f"in {taken}, which OKD uses for {what}: no node would reach the proxy"
+                yield Problem(f"install.proxy.{name}", str(url), harm, "give the address of a real proxy")
+
+
+def _pools(settings: Settings) -> Iterator[Problem]:
+    install = settings.install
+    used = {str(machine.pool) for machine in settings.machines.values()}
+    compute = {name for name in used if name in settings.pools and settings.pools[name].role == "compute"}
+    if install.schedulable_control_plane is False and not compute:
+        yield Problem(
+            "install.schedulableControlPlane",
+            "false",
+            "no compute machines: nothing could run anywhere and the installation would never end",
+            "leave it out, or declare compute machines",
+        )
+    if not install.machine_config_pools:
+        return
+    for name in sorted(compute):
+        if not LABEL.fullmatch(name) or name in MCO_POOLS:
+            yield Problem(
+                f"pools.{name}",
+                name,
+                "cannot be the name of a MachineConfigPool, which each pool of compute machines gets",
+                "use lower-case letters, digits and hyphens, and none of master, worker and arbiter",
+            )
+
+
+def _manifests(install: Install, directory: Path) -> Iterator[Problem]:
+    path = str(install.manifests)
+    try:
+        found, faults = user_manifests.load(resolved(path, directory))
+    except OSError as error:
+        harm = f"cannot be read ({error.strerror}), so none of its manifests would be in the cluster"
+        yield Problem("install.manifests", path, harm, f"give a directory; a relative path starts at {directory}")
+        return
+    for fault in faults:
+        yield Problem("install.manifests", f"{path}/{fault.name}", fault.harm, fault.fix)
+    seen = _built_in(install)
+    for one in found:
+        other = seen.setdefault(one.identity, f"in {one.name}: keep one of the two")
+        if not other.startswith(f"in {one.name}:"):
+            harm = f"{one.identity[1]} {one.identity[2]} is made already, and of two only the first would be created"
+            yield Problem("install.manifests", f"{path}/{one.name}", harm, other)
+
+
+def _built_in(install: Install) -> dict[tuple[str, str, str, str], str]:
+    """What turns off each built-in manifest, by the identity of its object; those alone that are on."""
+    config = "config.openshift.io"
+    found = {(config, "Scheduler", "cluster", ""): "set install.schedulableControlPlane in its place"}
+    if install.admin_user.enabled:
+        found[config, "OAuth", "cluster", ""] = "set install.adminUser.enabled to false, or remove it"
+    if install.default_catalog_sources == "disabled":
+        found[config, "OperatorHub", "cluster", ""] = "set install.defaultCatalogSources to default, or remove it"
+    if install.samples_operator == "removed":
+        key = "samples.operator.openshift.io", "Config", "cluster", ""
+        found[key] = "set install.samplesOperator to default, or remove it"
+    if install.image_registry != "default":
+        key = "imageregistry.operator.openshift.io", "Config", "cluster", ""
+        found[key] = "set install.imageRegistry to default, or remove it"
+    if install.ingress_certificate:
+        key = "operator.openshift.io", "IngressController", "default", "openshift-ingress-operator"
+        found[key] = "set install.ingressCertificate to false, or remove it"
+    return found

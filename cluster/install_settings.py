@@ -1,0 +1,123 @@
+"""The installation: what the installer is told, and what the cluster is born with.
+
+Owns the shape and defaults of the section `install`. Does not own the documents made of it (install_config.py,
+manifests.py), nor relations to other sections (install_checks.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field
+
+from cluster.project_files import ProjectPath
+from cluster.section import Section
+from cluster.values import LABEL, Network, refused
+
+SSH_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/]+={0,2})( .*)?")
+USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+TAKEN_USERS = ("kubeadmin",)
+
+
+def ssh_key(value: Any) -> str:
+    """A public SSH key in OpenSSH's form, on one line."""
+    text = value.strip() if isinstance(value, str) else ""
+    fix = "give the line of the .pub file, e.g. ssh-ed25519 AAAA… you@example.com"
+    if "PRIVATE KEY" in text:
+        raise refused("a private key: it would be readable on every machine; change it", fix)
+    found = SSH_KEY.fullmatch(text)
+    try:
+        blob = base64.b64decode(found[2], validate=True) if found else b""
+    except binascii.Error:
+        blob = b""
+    # The key names its own kind: a four-byte length and the text.
+    if found is None or blob[4 : 4 + int.from_bytes(blob[:4], "big")] != found[1].encode():
+        raise refused("not a public SSH key, so the installer would refuse it", fix)
+    return text
+
+
+def proxy_url(value: Any) -> str:
+    """The http(s) URL of a proxy."""
+    text = value.strip() if isinstance(value, str) else ""
+    parts = urlsplit(text)
+    try:
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # what is not a number below 65536 is found when it is asked for
+        good = False
+    if not good or parts.path.strip("/") or parts.query or parts.fragment or re.search(r"\s", text):
+        raise refused("not the URL of a proxy, so the installer would refuse it", "write http://proxy.example.com:3128")
+    if parts.username is not None:
+        raise refused(
+            "holds a password, which every user of the cluster could read in its Proxy object",
+            "let the proxy admit the cluster network, and write the URL without user and password",
+        )
+    return text
+
+
+def unproxied(value: Any) -> str:
+    """What is reached without the proxy: an address, a network, a domain, or `*` for everything."""
+    text = value.strip() if isinstance(value, str) else ""
+    domain = text.removeprefix(".").removesuffix(".")
+    address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+(/\d+)?", text)
+    if text != "*" and not address and not all(LABEL.fullmatch(part) for part in domain.split(".")):
+        raise refused(
+            "neither an address, a network nor a domain: the installer knows no wildcards here",
+            "write 10.0.0.0/8, registry.example.com or .example.com (a domain and all below it)",
+        )
+    return text
+
+
+def user_name(value: Any) -> str:
+    """A user's name, as a line of an htpasswd file can hold it."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not USER.fullmatch(text):
+        raise refused("not a user's name that a password file can hold", "use letters, digits, dots and hyphens")
+    if text in TAKEN_USERS:
+        raise refused("the login page takes this name for the installer's own user", "choose another, e.g. admin")
+    return text
+
+
+SshKey = Annotated[str, BeforeValidator(ssh_key)]
+ProxyUrl = Annotated[str, BeforeValidator(proxy_url)]
+Unproxied = Annotated[str, BeforeValidator(unproxied)]
+UserName = Annotated[str, BeforeValidator(user_name)]
+
+
+class Proxy(Section):
+    """The way out of the cluster network, where there is one; a key `no` would be a boolean to YAML."""
+
+    http: ProxyUrl | None = None
+    https: ProxyUrl | None = None
+    no_proxy: tuple[Unproxied, ...] = ()
+
+
+class AdminUser(Section):
+    """A user with a password and all rights, for when no other login works."""
+
+    enabled: bool = True
+    name: UserName = "admin"
+
+
+class Install(Section):
+    """The cluster's own networks, its users, and the manifests that it is installed with."""
+
+    cluster_network: Network = IPv4Network("10.128.0.0/14")
+    host_prefix: Annotated[int, Field(ge=8, le=28)] = 23
+    service_network: Network = IPv4Network("172.30.0.0/16")
+    ssh_keys: tuple[SshKey, ...] = ()
+    proxy: Proxy | None = None
+    source_policy: Literal["NeverContactSource", "AllowContactingSource"] | None = None
+    schedulable_control_plane: Literal["auto", True, False] = "auto"
+    chrony: bool = True
+    machine_config_pools: bool = True
+    image_registry: Literal["removed", "emptyDir", "default"] = "removed"
+    samples_operator: Literal["removed", "default"] = "removed"
+    default_catalog_sources: Literal["disabled", "default"] = "disabled"
+    admin_user: AdminUser = AdminUser()
+    ingress_certificate: bool = True
+    manifests: ProjectPath | None = None

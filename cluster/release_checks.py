@@ -1,0 +1,142 @@
+"""Relations of the release: to itself, to the boot image, and to files on this machine.
+
+Owns these cross checks and their harm and fix. Does not own the cluster's networks and manifests (install_checks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster.certificates import certificates
+from cluster.project_files import resolved
+from cluster.release_settings import Release, tag_version
+from cluster.settings_problems import Problem
+from cluster.versions import SCOS, SCOS_NAMED, SCOS_ONLY, Version
+
+if TYPE_CHECKING:
+    from cluster.settings import BootImage, Settings
+
+SHOW_STREAM = "openshift-install coreos print-stream-json of a release since 4.19 names one"
+
+
+def check(settings: Settings, directory: Path | None) -> Iterator[Problem]:
+    """Every relation that does not hold; `directory` is the project's, None to leave files of this machine alone."""
+    release = settings.release
+    yield from _identity(release)
+    yield from _sources(release)
+    if release.operator_catalogs and release.engine != "oc-mirror":
+        yield Problem(
+            "release.operatorCatalogs",
+            ", ".join(one.catalog for one in release.operator_catalogs),
+            "oc mirrors no catalogs, so they would be missing from the cluster without a word",
+            "set release.engine to oc-mirror, or remove them",
+        )
+    yield from _boot_files(settings.boot_image)
+    if release.version is not None:
+        yield from _boot_image(settings.boot_image, release.okd)
+    if directory is not None:
+        yield from _certificates(release, directory)
+
+
+def _identity(release: Release) -> Iterator[Problem]:
+    image = release.reference
+    named = tag_version(image)
+    if release.version is None:
+        yield Problem(
+            "release.version",
+            "",
+            f"{release.image} does not tell which version it is, and what is installed depends on it",
+            "add it; `oc adm release info` shows it as Name",
+        )
+    elif named is not None and named != release.version:
+        yield Problem(
+            "release.version",
+            release.version,
+            f"release.image has the tag of another version, {named}: which of the two is meant is unclear",
+            "leave out release.version, or give both the same",
+        )
+    if image.digest is not None and release.digest != image.digest:
+        yield Problem(
+            "release.digest",
+            str(release.digest),
+            f"release.image has another digest, {image.digest}: no release can have both",
+            "leave out release.digest, or give both the same",
+        )
+
+
+def _sources(release: Release) -> Iterator[Problem]:
+    repository = release.reference.repository
+    if not release.sources:
+        yield Problem(
+            "release.sources",
+            "",
+            f"where the payload of {release.image} lies is not known, and nodes would look for it outside",
+            "list the release's repository and those that `oc adm release info --pullspecs` shows",
+        )
+    elif repository not in release.sources:
+        yield Problem(
+            "release.sources",
+            ", ".join(release.sources),
+            f"lacks {repository}, the release image's own: nodes would look for it outside the cluster network",
+            f"add {repository}",
+        )
+    for number, source in enumerate(release.sources):
+        if source in release.sources[:number]:
+            yield Problem(
+                f"release.sources[{number}]", source, "listed twice: the installer would mirror it twice", "remove it"
+            )
+
+
+def _boot_files(image: BootImage) -> Iterator[Problem]:
+    given = {"kernel": image.kernel, "initramfs": image.initramfs}
+    if any((*given.values(), image.rootfs)) and not all(given.values()):
+        missing = [name for name, file in given.items() if file is None]
+        yield Problem(
+            f"bootImage.{missing[0]}",
+            "",
+            "without it the files given boot nothing",
+            f"add {' and '.join(missing)}, or give no file: the release's installer then names the boot image",
+        )
+
+
+def _boot_image(image: BootImage, version: Version) -> Iterator[Problem]:
+    files = {"kernel": image.kernel, "initramfs": image.initramfs, "rootfs": image.rootfs}
+    given = {f"bootImage.{name}.location": file.location for name, file in files.items() if file is not None}
+    for setting, location in given.items():
+        if "fedora-coreos" in location and version.since(SCOS_ONLY):
+            yield Problem(
+                setting,
+                location,
+                f"Fedora CoreOS: {version.text} cannot be installed from it, its nodes stop at their first boot",
+                f"take CentOS Stream CoreOS, or give no file; {SHOW_STREAM}",
+            )
+        elif "scos" in location and not version.since(SCOS):
+            yield Problem(
+                setting,
+                location,
+                f"CentOS Stream CoreOS: {version.text} is built on Fedora CoreOS and expects to start from that",
+                "give no file: the release's installer then names the boot image",
+            )
+    if not given and version.since(SCOS_ONLY) and not version.since(SCOS_NAMED):
+        yield Problem(
+            "bootImage",
+            "",
+            f"the installer of {version.text} names Fedora CoreOS, from which this very release cannot be installed",
+            f"give kernel, initramfs and rootfs of CentOS Stream CoreOS ({SHOW_STREAM}), or take a release since 4.19",
+        )
+
+
+def _certificates(release: Release, directory: Path) -> Iterator[Problem]:
+    for number, path in enumerate(release.trusted_certificates):
+        setting, fix = f"release.trustedCertificates[{number}]", "give a file with certificates in PEM form"
+        try:
+            certificates(resolved(path, directory).read_text(encoding="utf-8"))
+        except OSError as error:
+            harm = f"cannot be read ({error.strerror}), so what it signs would not be trusted"
+            yield Problem(setting, path, harm, f"{fix}; a relative path starts at {directory}")
+        except UnicodeDecodeError:
+            yield Problem(setting, path, "not a text file: DER form perhaps", f"{fix}: openssl x509 -inform der -in …")
+        except ValueError as error:
+            yield Problem(setting, path, str(error), fix)
