@@ -1,9 +1,9 @@
 """fetch: boot files, downloaded and verified by SHA-256.
 
-Document: {"root": "/var/www/okd", "files": [{"url", "sha256", "path" below root}]}; where "sha256" is null, the
-`SHA256SUMS` beside the file's address says it. A download goes on where an interrupted one stopped, is tried again with
-growing pauses as long as it makes no progress, and takes its name only when its SHA-256 is right; what was there before
-stays until then. A file that is right is not fetched.
+Document: {"root": "/var/www/okd", "files": [{"url", "sha256", "path" below root}]}; where "sha256" is null, the list of
+sums beside the file's address says it: `SHA256SUMS`, or the name that "sums" gives. A download goes on where an
+interrupted one stopped, is tried again with growing pauses as long as it makes no progress, and takes its name only
+when its SHA-256 is right; what was there before stays until then. A file that is right is not fetched.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
@@ -23,6 +24,7 @@ from okd_host import files, report
 TRIES = 6
 TIMEOUT = 30.0
 CHUNK = 1024 * 1024
+SUMS = "SHA256SUMS"
 KNOWN = os.path.join(files.STATE, "fetched.json")
 MIB = 1024 * 1024
 
@@ -91,17 +93,18 @@ def _transfer(url: str, part: str, name: str, stages: report.Stages) -> str:
 
 
 class _Sums:
-    """Declared SHA-256 values: from the document, or from the `SHA256SUMS` beside an address, read once each."""
+    """Declared SHA-256 values: from the document, or from the list of sums beside an address, read once each."""
 
     def __init__(self) -> None:
         self.lists: dict[str, dict[str, str]] = {}
 
-    def declared(self, row: dict[str, Any]) -> str:
+    def declared(self, row: Mapping[str, Any]) -> str:
         """The SHA-256 (hex) that the file of `row` must have."""
         if row["sha256"]:
             return str(row["sha256"]).lower()
         folder, _, name = row["url"].rpartition("/")
-        address = f"{folder}/SHA256SUMS"
+        listed = row.get("sums") or SUMS
+        address = f"{folder}/{listed}"
         try:
             if address not in self.lists:
                 with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
@@ -113,7 +116,7 @@ class _Sums:
                 f"no SHA-256 is declared for {row['url']}, and none is found beside it",
                 message=f"{address}: {f'no line for {name}' if isinstance(error, KeyError) else error}",
                 in_service="the file from before, if any",
-                remedy="declare sha256 in the settings, or publish SHA256SUMS beside the file",
+                remedy=f"declare sha256 in the settings, or publish {listed} beside the file",
             ) from error
 
 
@@ -121,7 +124,7 @@ def _permanent(error: Exception) -> bool:
     return isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code not in (408, 425, 429)
 
 
-def _download(row: dict[str, Any], path: str, declared: str, stages: report.Stages) -> None:
+def _download(row: Mapping[str, Any], path: str, declared: str, stages: report.Stages) -> None:
     part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     failures, wrong = 0, 0
@@ -168,9 +171,12 @@ def main(arguments: list[str], document: Any) -> None:
     """Fetch the files of `document`."""
     if not isinstance(document, dict) or not {"root", "files"} <= set(document):
         raise report.Failed("the document lacks root or files", remedy='give {"root": directory, "files": [...]}')
-    root = os.path.normpath(document["root"])
-    rows = document["files"]
-    stages = report.Stages([row["path"] for row in rows])
+    fetch(document["root"], document["files"], report.Stages([row["path"] for row in document["files"]]))
+
+
+def fetch(root: str, rows: Sequence[Mapping[str, Any]], stages: report.Stages) -> dict[str, str]:
+    """Have every file of `rows` below `root`, each in the stage of its path; the SHA-256 of each by its path."""
+    root, digests = os.path.normpath(root), {}
     memory, sums = _Memory(), _Sums()
     with files.lock("fetch", "fetch", wait=900):
         for row in rows:
@@ -178,9 +184,10 @@ def main(arguments: list[str], document: Any) -> None:
                 path = os.path.normpath(os.path.join(root, row["path"]))
                 if not path.startswith(f"{root}/"):
                     raise report.Failed(f"{path} is not below {root}", remedy="give a path below the root")
-                declared = sums.declared(row)
+                declared = digests[row["path"]] = sums.declared(row)
                 fresh = memory.digest(path) != declared
                 if fresh:
                     _download(row, path, declared, stages)
                     memory.digest(path)
                 stages.detail = f"{os.path.getsize(path) / MIB:.1f} MiB, {'fetched' if fresh else 'already right'}"
+    return digests
