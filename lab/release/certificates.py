@@ -47,6 +47,7 @@ def make(directory: Path, address: str) -> None:
     _openssl(
         directory, "x509", "-req", *signed, "-extfile", "openssl.cnf", "-extensions", "server", "-out", CERTIFICATE
     )
+    (directory / KEY).chmod(0o600)
     for path in directory.iterdir():
         if path.name not in (CA, CERTIFICATE, KEY):
             path.unlink()

@@ -21,6 +21,8 @@ from lab.checkout import LOGS, cache
 from lab.progress import StepFailed, run, say
 from lab.toolchain.versions import at_least
 
+INSTALLED = Path("/usr/local/go/bin")
+
 
 def sources_hash(module: Path, sources: Iterable[str] = ()) -> str:
     """Return the hash of a module's go.mod, go.sum and the Go files below `sources`."""
@@ -151,14 +153,16 @@ def _without_direct(proxy: str) -> str:
 
 
 def _environment(module: Path, binary: str) -> dict[str, str]:
-    if not shutil.which("go"):
+    # Go's own installation instructions put it where sudo's PATH does not reach.
+    given = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{INSTALLED}"}
+    if not shutil.which("go", path=given["PATH"]):
         raise _no_go(module, binary, "Go is not installed")
-    proxy = _without_direct(_go_proxy(os.environ))
+    proxy = _without_direct(_go_proxy(given))
     if proxy in ("", "direct"):
-        unset = {name: value for name, value in os.environ.items() if name != "GOPROXY"}
+        unset = {name: value for name, value in given.items() if name != "GOPROXY"}
         proxy = _without_direct(_go_proxy(unset | {"GOENV": "off"}))
     return {
-        **os.environ,
+        **given,
         "GOPROXY": proxy,
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
         "CGO_ENABLED": "0",

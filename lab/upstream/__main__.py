@@ -1,4 +1,4 @@
-"""`python3 -m lab.upstream up|down`: start or end the lab's web server."""
+"""`python3 -m lab.upstream up|down`: start or end the lab's web server and registry."""
 
 import sys
 

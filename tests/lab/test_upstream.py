@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import urllib.error
 import urllib.request
@@ -67,14 +66,65 @@ def test_a_missing_file_is_not_found_even_in_parts(base: str) -> None:
 def test_upstream_lives_in_the_lab_and_ends_with_it(labs: tuple[Lab, Lab]) -> None:
     lab = labs[1]
     lab.ok("lab.hypervisor", "up")
-    images = lab.root / ".lab" / "images" / "boot"
-    images.mkdir(parents=True)
-    (images / "kernel").write_bytes(CONTENT)
-    assert "http://198.51.100.1:8081" in lab.ok("lab.upstream", "up")
-    assert "runs already" in lab.ok("lab.upstream", "up")
-    digest = lab.inside("sh", "-c", "curl -fsS http://198.51.100.1:8081/boot/kernel | sha256sum")
-    assert digest.split()[0] == hashlib.sha256(CONTENT).hexdigest()
+    started = lab.ok("lab.upstream", "up")
+    assert "upstream started: http://198.51.100.1:8081" in started
+    assert "198.51.100.1:5000/okd/scos-release:4.19.0-okd-scos.0" in started
+    processes = lab.processes()
+    again = lab.ok("lab.upstream", "up")
+    assert "upstream runs already" in again
+    assert "upstream registry runs already" in again
+    assert lab.processes() == processes
     assert "upstream ended" in lab.ok("lab.upstream", "down")
     assert "no upstream ran" in lab.ok("lab.upstream", "down")
     assert "upstream started" in lab.ok("lab.upstream", "up")
-    assert "ended lab.upstream.server" in lab.ok("lab.hypervisor", "down")
+    ended = lab.ok("lab.hypervisor", "down")
+    assert "ended lab.upstream.server" in ended
+    assert "ended docker-registry" in ended
+
+
+@pytest.mark.lab
+def test_upstream_serves_the_release_and_everything_it_names(labs: tuple[Lab, Lab]) -> None:
+    lab = labs[1]
+    lab.ok("lab.hypervisor", "up")
+    lab.ok("lab.upstream", "up")
+    web, ca = "http://198.51.100.1:8081", str(lab.root / ".lab" / "upstream" / "ca.crt")
+    for folder in ("boot", "tools"):
+        sums = lab.inside("curl", "-fsS", f"{web}/{folder}/SHA256SUMS")
+        assert sums
+        for line in sums.splitlines():
+            digest, name = line.split()
+            got = lab.inside("sh", "-c", f"curl -fsS {web}/{folder}/{name} | sha256sum")
+            assert got.split()[0] == digest, name
+    release = "https://198.51.100.1:5000/v2/okd/scos-release/manifests/4.19.0-okd-scos.0"
+    # Without this the registry answers with another digest: that of a translation to docker's schema 1.
+    accept = "Accept: application/vnd.docker.distribution.manifest.v2+json"
+    manifest = lab.inside("curl", "-fsSI", "--cacert", ca, "-H", accept, release)
+    digest = next(line.split()[1] for line in manifest.splitlines() if line.lower().startswith("docker-content-digest"))
+    signature = f"{web}/signatures/openshift/release/{digest.replace(':', '=')}/signature-1"
+    assert "HTTP/1.1 200" in lab.inside("curl", "-fsSI", signature)
+
+
+@pytest.mark.lab
+def test_upstreams_registry_takes_nothing_and_is_trusted_by_its_authority_alone(labs: tuple[Lab, Lab]) -> None:
+    lab = labs[1]
+    lab.ok("lab.hypervisor", "up")
+    lab.ok("lab.upstream", "up")
+    base, ca = "https://198.51.100.1:5000/v2", str(lab.root / ".lab" / "upstream" / "ca.crt")
+    upload = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-d", ""]
+    assert lab.inside(*upload, "--cacert", ca, f"{base}/okd/scos-release/blobs/uploads/") == "405"
+    untrusted = lab.module("lab.hypervisor", "enter", "--", "curl", "-sS", f"{base}/")
+    assert untrusted.returncode == 60
+    named = ["--resolve", "upstream.lab.example:5000:198.51.100.1", "https://upstream.lab.example:5000/v2/"]
+    assert lab.inside("curl", "-fsS", "--cacert", ca, *named).strip() == "{}"
+
+
+@pytest.mark.lab
+def test_a_registry_that_serves_another_release_is_started_anew(labs: tuple[Lab, Lab]) -> None:
+    lab = labs[1]
+    lab.ok("lab.hypervisor", "up")
+    lab.ok("lab.upstream", "up")
+    before = lab.processes()["docker-registry"]
+    record = lab.root / ".lab" / "upstream" / "registry.json"
+    record.write_text(record.read_text().replace("/storage", "/older"))
+    assert "serves another release" in lab.ok("lab.upstream", "up")
+    assert lab.processes()["docker-registry"] != before

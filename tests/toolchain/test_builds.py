@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -92,9 +93,18 @@ def test_a_failed_build_shows_the_compilers_words_and_leaves_nothing(module: Pat
 
 def test_without_go_the_remedy_is_told(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(golang, "INSTALLED", Path("/nowhere"))
     with pytest.raises(StepFailed, match="Go is not installed") as caught:
         _build(module)
     assert "install Go 1.21 or newer" in caught.value.remedy
+
+
+def test_go_is_found_where_its_instructions_put_it(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = shutil.which("go")
+    assert go
+    monkeypatch.setattr(golang, "INSTALLED", Path(go).resolve().parent)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert _build(module, "-X main.word=found").exists()
 
 
 def test_an_older_go_is_told_apart(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
