@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from cluster import install_config, manifests, pull_secret, secret_manifests
+from cluster.certificates import bundle
 from cluster.host_os import HTTP_ROOT, TOOLS
-from cluster.mirror import secret
+from cluster.mirror import secret, trusted_certificates
 from cluster.site import Site
 
 # A set is good for 24 hours; machines that boot must still be done by then.
@@ -38,13 +39,17 @@ def document(
         login_key: the public SSH key that the stack logs in with.
         hashes: SHA-256 (hex) by the secrets' names: the local pull secret's and every secret manifest's.
         generation: which set is asked for, as `ignition-status` named it.
+
+    Raises:
+        OSError, ValueError: a file that the settings were checked with has changed since.
     """
     host_os = site.host_os
+    trust_bundle = bundle(ca_certificate, *trusted_certificates(site))
     return {
         "release": release["release"],
         "version": release["version"],
         "tools": TOOLS,
-        "installConfig": install_config.document(site, ca_certificate, login_key),
+        "installConfig": install_config.document(site, trust_bundle, login_key),
         "manifests": manifest_texts(site),
         "secretManifests": {file: secret(name, hashes) for file, name in secret_manifests.names(site).items()},
         "replaces": list(manifests.REPLACES),

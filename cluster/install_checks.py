@@ -58,9 +58,10 @@ def networks(settings: Settings, *, cluster: bool = True, uplink: bool = True) -
     install = settings.install
     pods, services = install.cluster_network, install.service_network
     inner = {"install.clusterNetwork": (pods, "pods"), "install.serviceNetwork": (services, "cluster services")}
+    usual = Install()
     chosen = {
-        "install.clusterNetwork": "cluster_network" in install.model_fields_set,
-        "install.serviceNetwork": "service_network" in install.model_fields_set,
+        "install.clusterNetwork": pods != usual.cluster_network,
+        "install.serviceNetwork": services != usual.service_network,
     }
     outer = {"network.cidr": settings.network.cidr} if cluster else {}
     outer |= {"uplink.cidr": settings.uplink.cidr} if uplink else {}

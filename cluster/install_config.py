@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.certificates import bundle
-from cluster.mirror import GO_ARCHITECTURES, mirrors, trusted_certificates
+from cluster.mirror import GO_ARCHITECTURES, mirrors
 from cluster.site import Site
 from cluster.versions import DIGEST_SOURCES, TRUST_POLICY
 
 
-def document(site: Site, ca_certificate: str, login_key: str) -> dict[str, Any]:
+def document(site: Site, trust_bundle: str, login_key: str) -> dict[str, Any]:
     """The install-config, without pullSecret.
 
     Args:
         site: the stack.
-        ca_certificate: the stack's own CA, PEM.
+        trust_bundle: the certificates that every node trusts, PEM, with nothing between or around them.
         login_key: the public SSH key that the stack logs in with.
-
-    Raises:
-        OSError, ValueError: a certificate file that settings were checked with has changed since.
     """
     settings, install = site.settings, site.settings.install
     version = settings.release.okd
@@ -43,7 +39,7 @@ def document(site: Site, ca_certificate: str, login_key: str) -> dict[str, Any]:
         "platform": {"none": {}},
         "fips": False,
         "sshKey": "\n".join(dict.fromkeys([login_key.strip(), *install.ssh_keys])),
-        "additionalTrustBundle": bundle(ca_certificate, *trusted_certificates(site)),
+        "additionalTrustBundle": trust_bundle,
     }
     if version.since(TRUST_POLICY):
         # The default adds the bundle where there is a proxy only.

@@ -13,12 +13,14 @@ from typing import Any
 
 import yaml
 
+from cluster import ignition, install_config, mirror, secret_manifests
 from cluster.host_files import HostFile
+from cluster.host_os import RELEASE
 from cluster.plan import Plan
+from cluster.project_files import PROJECT as ROOT
 from cluster.settings import Settings, SettingsError
 
 PREFIX = "okd-libvirt:"
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -52,17 +54,29 @@ def stack_file(stack: str) -> Path:
 
 
 def stack_config(path: Path) -> dict[str, Any]:
-    """A stack file's settings, without the project's prefix."""
+    """A stack file's settings, without the project's prefix, and without secrets: Pulumi alone can read those."""
     document = yaml.load(path.read_text(), _UniqueKeys) or {}
-    config = document.get("config") or {}
+    config = _readable(document.get("config") or {})
     return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
 
 
+def _readable(value: Any) -> Any:
+    if isinstance(value, dict):
+        secret = [key for key, inner in value.items() if isinstance(inner, dict) and set(inner) == {"secure"}]
+        return {key: _readable(inner) for key, inner in value.items() if key not in secret}
+    return [_readable(inner) for inner in value] if isinstance(value, list) else value
+
+
 def files(plan: Plan) -> dict[str, str]:
-    """Text by path of everything delivered to the services host, and of its cloud-init seed."""
+    """Text by path of everything delivered to the services host, of the release's documents, and of its seed."""
     seed = plan.cloud_init("REDACTED", "REDACTED", "ssh-ed25519 REDACTED")
     texts = {file.path: _text(file) for bundle in plan.bundles for file in bundle.files}
+    texts |= {f"{RELEASE}/manifests/{name}": text for name, text in ignition.manifest_texts(plan).items()}
+    texts |= {f"{RELEASE}/manifests/{name}": "REDACTED\n" for name in secret_manifests.names(plan)}
+    told = install_config.document(plan, "(certificates: made when the stack is deployed)", "ssh-ed25519 REDACTED")
     return texts | {
+        f"{RELEASE}/install-config.yaml": yaml.safe_dump(told, sort_keys=False),
+        f"{RELEASE}/imageset-config.yaml": yaml.safe_dump(mirror.image_set(plan), sort_keys=False),
         "/cloud-init/user-data": seed.user_data,
         "/cloud-init/meta-data": seed.meta_data,
         "/cloud-init/network-config": seed.network_config,
@@ -84,11 +98,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", required=True, type=Path)
     words = parser.parse_args(argv)
     try:
-        plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack))
-    except (FileNotFoundError, SettingsError, yaml.YAMLError) as error:
+        config = stack_config(stack_file(words.stack))
+        # A certificate of the lab's upstream, say, is there only once the lab runs.
+        rendered = files(Plan.of(Settings.parse(config, words.stack, look_at_files=False)))
+    except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1
-    rendered = files(plan)
     for path, text in rendered.items():
         target = words.out / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

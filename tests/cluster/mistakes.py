@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,20 @@ def both(*edits: Edit) -> Edit:
 
 
 ALL_NINES = "9" * 64
+AUTHS = '{"auths": {"quay.io": {"auth": "%s"}}}'
+SCOS_IMAGE = {name: {"location": f"http://mirror.example.com/{name}"} for name in ("kernel", "initramfs", "rootfs")}
+
+
+def image(path: str, value: Any) -> Edit:
+    """An edit of a boot image of one's own."""
+    return both(put("bootImage", copy.deepcopy(SCOS_IMAGE)), put(f"bootImage.{path}", value))
+
+
+def release(**values: Any) -> Edit:
+    """An edit that leaves of the release what is given, and of the installation nothing that needs a new one."""
+    return both(put("release", values), put("install.sourcePolicy", None))
+
+
 # edit, the setting that is named, and words of the harm or the fix
 CATALOGUE: dict[str, tuple[Edit, str, str]] = {
     "network too small": (
@@ -57,6 +72,7 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
     "network with wrong prefix": (put("network.cidr", "192.168.200.0/33"), "network.cidr", "between 0 and 32"),
     "network is no network": (put("network.cidr", "example/24"), "network.cidr", "not an IPv4 network"),
     "network overlaps pods": (put("network.cidr", "10.128.4.0/24"), "network.cidr", "uses for pods"),
+    "network overlaps the join switch": (put("uplink.cidr", "100.64.7.0/24"), "uplink.cidr", "join switch"),
     "uplink overlaps cluster services": (put("uplink.cidr", "172.30.1.0/24"), "uplink.cidr", "cluster services"),
     "mtu too small": (put("network.mtu", 68), "network.mtu", "at least 1280"),
     "router outside": (put("network.router", "10.0.0.1"), "network.router", "outside the cluster network"),
@@ -161,11 +177,11 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
     "image by ftp": (put("services.image.location", "ftp://x/y"), "services.image.location", "neither a path nor"),
     "image missing": (drop("services.image"), "services.image", "no default"),
     "kernel by path": (
-        put("bootImage.kernel.location", "/boot/kernel"),
+        image("kernel.location", "/boot/kernel"),
         "bootImage.kernel.location",
         "not the http(s) URL",
     ),
-    "kernel sha256": (put("bootImage.kernel.sha256", ALL_NINES[1:]), "bootImage.kernel.sha256", "64 hexadecimal"),
+    "kernel sha256": (image("kernel.sha256", ALL_NINES[1:]), "bootImage.kernel.sha256", "64 hexadecimal"),
     "kernel argument with blank": (
         put("bootImage.kernelArguments", ["a b"]),
         "bootImage.kernelArguments[0]",
@@ -195,11 +211,240 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "machines.compute-0.adress",
         "did you mean address?",
     ),
-    "misspelt key of the rootfs": (put("bootImage.rootfs.sha", "x"), "bootImage.rootfs.sha", "did you mean sha256?"),
+    "misspelt key of the rootfs": (image("rootfs.sha", "x"), "bootImage.rootfs.sha", "did you mean sha256?"),
     "misspelt section": (put("netwrok", {}), "netwrok", "did you mean network?"),
     "unknown key": (put("cluster.zzz", 1), "cluster.zzz", "known here: baseDomain, name"),
     "section no mapping": (put("uplink", "eth0"), "uplink", "a mapping of settings belongs here"),
     "machines no mapping": (put("machines", ["a"]), "machines", "a mapping of settings belongs here"),
     "pools no mapping": (put("pools", "many"), "pools", "a mapping of settings belongs here"),
     "machine no mapping": (put("machines.compute-0", "192.168.200.20"), "machines.compute-0", "a mapping of settings"),
+    # release
+    "release no mapping": (put("release", "4.22"), "release", "a mapping of settings"),
+    "pull spec without registry": (
+        release(image="okd/scos-release:4.22.0-okd-scos.7"),
+        "release.image",
+        "quay.io/okd/scos-release:4.22.0-okd-scos.7",
+    ),
+    "pull spec without tag": (release(image="quay.io/okd/scos-release"), "release.image", "neither tag nor digest"),
+    "pull spec with a short digest": (
+        release(image="quay.io/okd/scos-release@sha256:abc"),
+        "release.image",
+        "not the pull spec",
+    ),
+    "version of another product": (release(version="4.22.0"), "release.version", "write it in full"),
+    "version unquoted": (release(version=4.22), "release.version", "in quotes"),
+    "version and tag disagree": (
+        release(image="quay.io/okd/scos-release:4.22.0-okd-scos.7", version="4.22.0-okd-scos.6"),
+        "release.version",
+        "the tag of another version, 4.22.0-okd-scos.7",
+    ),
+    "image by digest, no version": (
+        release(image=f"quay.io/okd/scos-release@sha256:{ALL_NINES}"),
+        "release.version",
+        "does not tell which version",
+    ),
+    "image with a tag that is no version": (
+        release(image="quay.io/okd/scos-release:latest"),
+        "release.version",
+        "does not tell which version",
+    ),
+    "digest malformed": (release(digest=ALL_NINES), "release.digest", "write sha256:"),
+    "digests disagree": (
+        release(image=f"quay.io/okd/scos-release:4.22.0-okd-scos.7@sha256:{ALL_NINES}", digest=f"sha256:{'8' * 64}"),
+        "release.digest",
+        "another digest",
+    ),
+    "unknown architecture": (release(architecture="amd64"), "release.architecture", "choose 'x86_64' or 'aarch64'"),
+    "source is a reference": (
+        release(sources=["quay.io/okd/scos-release:4.22", "quay.io/okd/scos-content"]),
+        "release.sources[0]",
+        "write quay.io/okd/scos-release",
+    ),
+    "source without registry": (release(sources=["scos-content"]), "release.sources[0]", "not a repository"),
+    "sources lack the release's own": (
+        release(sources=["quay.io/okd/scos-content"]),
+        "release.sources",
+        "add quay.io/okd/scos-release",
+    ),
+    "sources unknown": (
+        release(image="registry.example.com/mine/okd:4.22.0-okd-scos.7"),
+        "release.sources",
+        "list the release's repository",
+    ),
+    "source twice": (
+        release(sources=["quay.io/okd/scos-release", "quay.io/okd/scos-content", "quay.io/okd/scos-content"]),
+        "release.sources[2]",
+        "listed twice",
+    ),
+    "pull secret no JSON": (release(pullSecret="{auths"), "release.pullSecret", "not JSON"),
+    "pull secret no text": (release(pullSecret={"auths": {}}), "release.pullSecret", "pulumi config set --secret"),
+    "pull secret empty": (release(pullSecret='{"auths": {}}'), "release.pullSecret", "without auths"),
+    "pull secret without base64": (release(pullSecret=AUTHS % "user:word"), "release.pullSecret", "in base64"),
+    "pull secret without colon": (release(pullSecret=AUTHS % "dXNlcg=="), "release.pullSecret", "user:password"),
+    "trusted certificate missing": (
+        release(trustedCertificates=["no/such/file.pem"]),
+        "release.trustedCertificates[0]",
+        "a relative path starts at",
+    ),
+    "trusted certificate is none": (
+        release(trustedCertificates=["README.md"]),
+        "release.trustedCertificates[0]",
+        "no certificate in PEM form",
+    ),
+    "trusted certificate by URL": (
+        release(trustedCertificates=["https://example.com/ca.pem"]),
+        "release.trustedCertificates[0]",
+        "not a path",
+    ),
+    "client by path": (release(client={"location": "oc.tar.gz"}), "release.client.location", "http(s) URL"),
+    "client sha256": (release(client={"sha256": "1"}), "release.client.sha256", "64 hexadecimal"),
+    "unknown engine": (release(engine="skopeo"), "release.engine", "'oc' or 'oc-mirror'"),
+    "no attempts": (release(attempts=0), "release.attempts", "at least 1"),
+    "additional image by tag": (
+        release(additionalImages=["quay.io/x/y:1"]),
+        "release.additionalImages[0]",
+        "skopeo inspect",
+    ),
+    "catalogs without oc-mirror": (
+        release(operatorCatalogs=[{"catalog": "quay.io/x/catalog:latest"}]),
+        "release.operatorCatalogs",
+        "set release.engine to oc-mirror",
+    ),
+    "catalog without tag": (
+        release(engine="oc-mirror", operatorCatalogs=[{"catalog": "quay.io/x/catalog"}]),
+        "release.operatorCatalogs[0].catalog",
+        "neither tag nor digest",
+    ),
+    "media relative": (release(media="usb"), "release.media", "absolute path"),
+    "misspelt key of the release": (release(pulSecret="{}"), "release.pulSecret", "did you mean pullSecret?"),
+    # boot image and release
+    "initramfs missing": (
+        both(put("bootImage", {"kernel": SCOS_IMAGE["kernel"]})),
+        "bootImage.initramfs",
+        "or give no file",
+    ),
+    "rootfs alone": (
+        put("bootImage", {"rootfs": SCOS_IMAGE["rootfs"]}),
+        "bootImage.kernel",
+        "add kernel and initramfs",
+    ),
+    "Fedora CoreOS under a new release": (
+        image("kernel.location", "https://builds.example.com/fedora-coreos-39-live-kernel-x86_64"),
+        "bootImage.kernel.location",
+        "take CentOS Stream CoreOS",
+    ),
+    "CentOS Stream CoreOS under an old release": (
+        both(
+            image("rootfs.location", "https://example.com/scos-9-live-rootfs.x86_64.img"),
+            release(version="4.15.0-0.okd-2024-03-10-010116"),
+        ),
+        "bootImage.rootfs.location",
+        "built on Fedora CoreOS",
+    ),
+    **{
+        f"{minor} without boot image": (
+            release(version=f"{minor}.0-okd-scos.1"),
+            "bootImage",
+            "or take a release since 4.19",
+        )
+        for minor in ("4.17", "4.18")
+    },
+    # install
+    "cluster network overlaps service network": (
+        put("install.clusterNetwork", "172.30.128.0/17"),
+        "install.clusterNetwork",
+        "overlaps install.serviceNetwork 172.30.0.0/16",
+    ),
+    "service network overlaps cluster network": (
+        put("install.serviceNetwork", "10.129.0.0/16"),
+        "install.serviceNetwork",
+        "overlaps install.clusterNetwork 10.128.0.0/14",
+    ),
+    "cluster network overlaps machines": (
+        put("install.clusterNetwork", "192.168.128.0/17"),
+        "install.clusterNetwork",
+        "overlaps network.cidr 192.168.200.0/24",
+    ),
+    "service network overlaps uplink": (
+        put("install.serviceNetwork", "192.168.122.0/25"),
+        "install.serviceNetwork",
+        "overlaps uplink.cidr",
+    ),
+    "cluster network overlaps the transit switch": (
+        put("install.clusterNetwork", "100.88.0.0/14"),
+        "install.clusterNetwork",
+        "transit switch",
+    ),
+    "service network too large": (
+        put("install.serviceNetwork", "172.0.0.0/11"),
+        "install.serviceNetwork",
+        "the installer refuses it",
+    ),
+    "too few node networks": (
+        both(put("install.clusterNetwork", "10.128.0.0/21"), put("install.hostPrefix", 23)),
+        "install.hostPrefix",
+        "leaves 4 node networks of /23 in 10.128.0.0/21 for 12 nodes",
+    ),
+    "host prefix outside": (put("install.hostPrefix", 10), "install.hostPrefix", "leaves 0 node networks"),
+    "host prefix too long": (put("install.hostPrefix", 30), "install.hostPrefix", "at most 28"),
+    "ssh key is none": (put("install.sshKeys", ["ssh-ed25519 AAAA"]), "install.sshKeys[0]", "not a public SSH key"),
+    "ssh key is private": (
+        put("install.sshKeys", ["-----BEGIN OPENSSH PRIVATE KEY-----"]),
+        "install.sshKeys[0]",
+        "a private key",
+    ),
+    "ssh key of another kind": (
+        put("install.sshKeys", ["ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIGDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp"]),
+        "install.sshKeys[0]",
+        "not a public SSH key",
+    ),
+    "proxy without scheme": (put("install.proxy.http", "proxy:3128"), "install.proxy.http", "write http://"),
+    "proxy with a password": (
+        put("install.proxy.https", "http://me:word@proxy.example.com:3128"),
+        "install.proxy.https",
+        "without user and password",
+    ),
+    "proxy of wrong scheme": (
+        put("install.proxy.http", "https://proxy.example.com"),
+        "install.proxy.http",
+        "http:// only",
+    ),
+    "proxy among pods": (put("install.proxy.http", "http://10.128.0.1:3128"), "install.proxy.http", "uses for pods"),
+    "proxy empty": (put("install.proxy", {}), "install.proxy", "add http or https"),
+    "no proxy with wildcard": (
+        put("install.proxy", {"http": "http://proxy.example.com", "noProxy": ["*.example.com"]}),
+        "install.proxy.noProxy[0]",
+        "no wildcards",
+    ),
+    "no proxy for all and some": (
+        put("install.proxy", {"http": "http://proxy.example.com", "noProxy": ["*", "example.com"]}),
+        "install.proxy.noProxy",
+        "only alone",
+    ),
+    "unknown source policy": (put("install.sourcePolicy", "Never"), "install.sourcePolicy", "'NeverContactSource'"),
+    "source policy of an old release": (
+        both(release(version="4.20.0-okd-scos.1"), put("install.sourcePolicy", "NeverContactSource")),
+        "install.sourcePolicy",
+        "or take a release since 4.21",
+    ),
+    "schedulable neither": (
+        put("install.schedulableControlPlane", "yes"),
+        "install.schedulableControlPlane",
+        "choose 'auto'",
+    ),
+    "image registry on a volume": (put("install.imageRegistry", "pvc"), "install.imageRegistry", "'emptyDir'"),
+    "admin named kubeadmin": (put("install.adminUser.name", "kubeadmin"), "install.adminUser.name", "choose another"),
+    "admin with colon": (put("install.adminUser.name", "a:b"), "install.adminUser.name", "password file"),
+    "pool named worker": (
+        both(put("pools.worker", {"role": "compute"}), extra("gpu-0", pool="worker")),
+        "pools.worker",
+        "MachineConfigPool",
+    ),
+    "manifests missing": (put("install.manifests", "no/such/directory"), "install.manifests", "give a directory"),
+    "manifests no directory": (put("install.manifests", "README.md"), "install.manifests", "give a directory"),
+    "cluster name too long for the installer": (
+        both(put("cluster.name", "c" * 55), put("cluster.baseDomain", "x")),
+        "cluster.name",
+        "longer than 54",
+    ),
 }

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster import mirror
+from cluster.plan import Plan
+from cluster.release_settings import Release
 from cluster.settings import Problem, Settings, SettingsError
+from tests.cluster.certificates import CERTIFICATE
 from tests.cluster.mistakes import CATALOGUE, Config, Edit, both, drop, extra, put
 from tests.conftest import stack_config
 
@@ -42,6 +47,7 @@ WITH_CONSEQUENCES = {
     "two bootstraps",
     "unknown pool",
     "name too long",
+    "cluster name too long for the installer",
 }
 
 
@@ -120,6 +126,73 @@ def test_defaults_follow_from_other_settings() -> None:
     assert settings.hypervisor.pool_path == "/var/lib/libvirt/images/okd-blue"
 
 
+def test_a_release_is_known_by_its_tag_or_its_version() -> None:
+    def release(**given: Any) -> Release:
+        return Settings.parse(stack_config("prod") | {"release": given, "install": {}}, "prod").release
+
+    usual = release()
+    assert (usual.image, usual.version) == ("quay.io/okd/scos-release:4.22.0-okd-scos.7", "4.22.0-okd-scos.7")
+    assert usual.sources == ("quay.io/okd/scos-release", "quay.io/okd/scos-content")
+    assert str(usual.client.location).endswith("/4.22.0-okd-scos.7/openshift-client-linux-4.22.0-okd-scos.7.tar.gz")
+    by_tag = release(image="198.51.100.1:5000/okd/scos-release:4.19.0-okd-scos.0")
+    assert by_tag.version == "4.19.0-okd-scos.0"
+    assert by_tag.sources == ("198.51.100.1:5000/okd/scos-release", "198.51.100.1:5000/okd/scos-content")
+    old = release(version="4.15.0-0.okd-2024-03-10-010116")
+    assert old.image == "quay.io/openshift/okd:4.15.0-0.okd-2024-03-10-010116"
+    assert old.sources == ("quay.io/openshift/okd", "quay.io/openshift/okd-content")
+    pinned = release(image=f"quay.io/okd/scos-release@sha256:{'1' * 64}", version="4.21.0-okd-scos.3")
+    assert (pinned.digest, pinned.version) == (f"sha256:{'1' * 64}", "4.21.0-okd-scos.3")
+
+
+def test_fedora_coreos_may_still_start_the_last_release_that_knows_it() -> None:
+    config = stack_config("prod") | {"release": {"version": "4.16.0-okd-scos.1"}, "install": {}}
+    assert Settings.parse(config, "prod").boot_image.kernel is None
+
+
+SECRET = "c2VjcmV0"  # in no message, whatever is wrong around it
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        {"pullSecret": '{"auths": {"quay.io": {"auth": "c2VjcmV0"}}}'},
+        {"pullSecret": {"auths": {"quay.io": {"auth": "c2VjcmV0"}}}},
+        {"pullSecret": "c2VjcmV0"},
+        {"pulSecret": "c2VjcmV0"},
+        {"secretForPulling": "c2VjcmV0"},
+        {"image": '{"auths": {"quay.io": {"auth": "c2VjcmV0"}}}'},
+        '{"auths":{"quay.io":{"auth":"c2VjcmV0"}}}',
+        [{"auth": "c2VjcmV0"}],
+    ],
+    ids=str,
+)
+def test_no_report_shows_a_pull_secret(release: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(stack_config("prod") | {"release": release}, "prod")
+    assert SECRET not in str(caught.value)
+    assert "(not shown)" in str(caught.value)
+
+
+def test_a_good_pull_secret_shows_nowhere() -> None:
+    good = '{"auths": {"quay.io": {"auth": "dXNlcjpzZWNyZXQ="}}}'
+    settings = Settings.parse(stack_config("prod") | {"release": {"pullSecret": good}, "install": {}}, "prod")
+    assert "dXNlcjpzZWNyZXQ=" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.release.pull_secret is not None
+    assert settings.release.pull_secret.get_secret_value() == good
+
+
+def test_files_of_this_machine_may_be_left_alone() -> None:
+    config = stack_config("prod") | {"release": {"trustedCertificates": ["no/such.pem"]}}
+    assert Settings.parse(config, "prod", look_at_files=False).release.trusted_certificates == ("no/such.pem",)
+
+
+def test_relative_paths_start_at_the_projects_directory(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    config = stack_config("prod") | {"release": {"trustedCertificates": ["ca.pem"]}}
+    settings = Settings.parse(config, "prod", tmp_path)
+    assert mirror.trusted_certificates(Plan.of(settings)) == [CERTIFICATE]
+
+
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -156,6 +229,17 @@ paths = st.sampled_from(
         "bootImage",
         "bootImage.kernel",
         "bootImage.kernelArguments",
+        "release",
+        "release.image",
+        "release.version",
+        "release.sources",
+        "release.pullSecret",
+        "release.client",
+        "install",
+        "install.clusterNetwork",
+        "install.hostPrefix",
+        "install.proxy",
+        "install.manifests",
         "surprise",
     ]
 )
