@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import checkout, image
 from lab.progress import StepFailed, run
@@ -21,6 +23,8 @@ from lab.release.cached import cached
 REGISTRY_PORT = 5000
 CLIENT_ARCHIVE = "openshift-client-linux.tar.gz"
 _HERE = Path(__file__).parent
+# The modules that decide what is in a release.
+_MAKERS = ("assemble", "certificates", "images", "payload", "signing")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Release:
         return self.directory / "tls" / certificates.KEY
 
 
+def installer(stream: Mapping[str, Any] | None = None) -> Path:
+    """Return the real installer; with `stream`, that one takes the place of its CoreOS stream."""
+    return tools.installer(stream)
+
+
 def oc() -> Path:
     """Return the real client, built if need be."""
     return tools.oc()
@@ -66,6 +75,11 @@ def oc() -> Path:
 def installer_base() -> Path:
     """Return the real installer without its data files, built if need be."""
     return tools.installer_base()
+
+
+def ignition_validator() -> Path:
+    """Return the official judge of ignition configs (`ignition-validate FILE...`), built if need be."""
+    return tools.ignition_validator()
 
 
 def start() -> Building:
@@ -78,7 +92,7 @@ def build() -> Release:
     image.build()
     stream = payload.stream(checkout.IMAGES / "boot", f"{web_url()}/boot")
     client, installer = tools.oc(), tools.installer(stream)
-    inputs = [client.parent.name, installer.parent.name, *(path.read_text() for path in sorted(_HERE.glob("*.py")))]
+    inputs = [client.parent.name, installer.parent.name, *((_HERE / f"{name}.py").read_text() for name in _MAKERS)]
     key = hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
 
     def make(work: Path) -> None:

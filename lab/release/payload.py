@@ -159,7 +159,7 @@ def _stream(version: str, repository: str, images: Mapping[str, str]) -> dict[st
     return {
         "kind": "ImageStream",
         "apiVersion": "image.openshift.io/v1",
-        "metadata": {"name": version, "annotations": {LABEL: "true"}},
+        "metadata": {"name": version},
         "status": {"publicDockerImageRepository": repository, "tags": tags},
     }
 
@@ -180,7 +180,7 @@ def _new(
         *(str(oc), "adm", "release", "new", f"--from-image-stream-file={work / 'stream.json'}"),
         *(f"--name={version}", f"--to-image={pull_spec}", f"--include={','.join(names)}"),
         *("--keep-manifest-list", f"--to-signature={work / 'statement.json'}"),
-        f"--metadata={json.dumps({'kind': 'cincinnati-metadata-v0', 'metadata': metadata})}",
+        f"--metadata={json.dumps(metadata)}",
     ]
     if login:
         known = {"auths": {pull_spec.partition("/")[0]: {"auth": basic(login)}}}

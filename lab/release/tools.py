@@ -1,7 +1,7 @@
-"""The real `oc` and `openshift-install`, built from their Go modules.
+"""The real `oc` and `openshift-install`, built from their Go modules, and a validator for what the installer makes.
 
 Owns: how they are built, and putting a boot image's stream into the installer. Does not own: the cache (golang.py's).
-Nothing here has its sources in the checkout: go.mod and go.sum pin them.
+The sources of the first two are not in the checkout: go.mod and go.sum pin them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ def oc() -> Path:
     """Return the client."""
     module = _HERE / "oc"
     return golang.build(module, f"{_OC}/cmd/oc", "oc", golang.sources_hash(module), _OC_FLAGS, tags=_OC_TAGS)
+
+
+def ignition_validator() -> Path:
+    """Return the program that judges ignition configs with the official library: `ignition-validate FILE...`."""
+    module = _HERE / "ignition"
+    return golang.build(module, ".", "ignition-validate", golang.sources_hash(module, ["."]))
 
 
 def installer_base() -> Path:
