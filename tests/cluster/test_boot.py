@@ -45,7 +45,12 @@ def test_a_whole_profile(hard_way: Plan) -> None:
     )
 
 
-def test_a_whole_ipxe_script(dev: Plan) -> None:
+def test_a_whole_ipxe_script() -> None:
+    def edit(config: dict[str, Any]) -> None:
+        files = {name: {"location": f"http://198.51.100.1:8081/boot/{name}"} for name in ("kernel", "initramfs")}
+        config["bootImage"] = files | {"kernelArguments": ["console=ttyS0"], "reportsBack": True}
+
+    dev = planned("dev", edit)
     text = files(dev)[f"/var/www/okd/boot/mac-{dev.bootstrap.mac_hyphens}.ipxe"].text
     assert text == (
         "#!ipxe\n"

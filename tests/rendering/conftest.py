@@ -33,7 +33,7 @@ def plan_of(stack: str, system: str = "debian-12", **sections: Mapping[str, Any]
     config["services"]["operatingSystem"] = system
     for section, values in sections.items():
         config[section] = config.get(section, {}) | dict(values)
-    return Plan.of(Settings.parse(config, stack))
+    return Plan.of(Settings.parse(config, stack, look_at_files=False))
 
 
 @pytest.fixture(scope="session")
