@@ -1,35 +1,41 @@
 """The boot image (kernel, initramfs, rootfs) on the services host.
 
-Owns its download over the uplink, its verification, and its place under the HTTP root. Does not own the choice of the
-image nor the boot profiles that name it.
+Owns its download over the uplink, its verification, and its place under the HTTP root. Which image that is, the
+release's installer says, unless the settings do. Does not own the boot profiles that name it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 
 from cluster.plan import Plan
-from components.host_command import Host, host_command
+from components.host_command import Host, host_command, result
 
 
 class BootImage(pulumi.ComponentResource):
-    """`fetched` completes once every file of the boot image is in place with the right SHA-256."""
+    """`fetched` completes once every file is in place with the right SHA-256; `digests` holds these by name."""
 
     fetched: pulumi.Resource
+    digests: pulumi.Output[dict[str, Any]]
 
     def __init__(
         self,
         name: str,
         plan: Plan,
         host: Host,
-        after: list[pulumi.Resource],
+        release: pulumi.Output[dict[str, Any]],
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("okd:index:BootImage", name, None, opts)
-        document = json.dumps(plan.fetch_document(), indent=1)
-        self.fetched = host_command(
-            f"{name}-fetch", host, "fetch", document, parent=self, depends_on=after, timeout="60m"
+        document = release.apply(lambda known: json.dumps(plan.boot_image(known), indent=1))
+        fetched = host_command(
+            f"{name}-fetch", host, "boot-image", document, parent=self, depends_on=after, timeout="60m"
         )
-        self.register_outputs({})
+        self.fetched = fetched
+        self.digests = result(fetched)
+        self.register_outputs({"digests": self.digests})

@@ -6,13 +6,16 @@ as its only trigger, so that a rebuilt host gets everything again. Does not own 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_command import remote
 
 AGENT = "/usr/local/sbin/okd-host"
+RESULT = "result: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,10 +35,13 @@ def host_command(
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
     timeout: str = "15m",
+    triggers: Sequence[pulumi.Input[str]] = (),
+    prints_secrets: bool = False,
 ) -> remote.Command:
-    """Run `okd-host <verb>` with `document` on stdin; runs again when the document or the host changes.
+    """Run `okd-host <verb>` with `document` on stdin; runs again when the document, a trigger or the host changes.
 
-    `verb` is not secret; a secret document must be a secret Output. `timeout` is a Go duration.
+    `verb` and `triggers` are not secret; a secret document must be a secret Output. `timeout` is a Go duration. What a
+    command with `prints_secrets` prints is shown nowhere and kept as a secret.
     """
     return remote.Command(
         name,
@@ -44,12 +50,27 @@ def host_command(
         # The first line keeps the document from being JSON or YAML, which a preview's diff would compare by position:
         # text is compared line by line.
         stdin=pulumi.Output.concat(f"@okd-host {verb}\n", document),
-        triggers=[host.identity],
+        triggers=[host.identity, *triggers],
+        logging=remote.Logging.NONE if prints_secrets else None,
         # The engine would otherwise put the last run's output into this run's environment, which sshd refuses.
         add_previous_output_in_env=False,
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(depends_on),
+            additional_secret_outputs=["stdout", "stderr"] if prints_secrets else None,
             custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout),
         ),
     )
+
+
+def result(command: remote.Command) -> pulumi.Output[dict[str, Any]]:
+    """What a verb reports back, in the last line it prints."""
+    return command.stdout.apply(_result)
+
+
+def _result(printed: str) -> dict[str, Any]:
+    lines = printed.rstrip().splitlines()
+    if not lines or not lines[-1].startswith(RESULT):
+        raise pulumi.RunError(f"the host agent reported no result; its last words: {lines[-1] if lines else 'none'}")
+    found: dict[str, Any] = json.loads(lines[-1].removeprefix(RESULT))
+    return found

@@ -9,7 +9,6 @@ what is in the files.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ import pulumi
 
 from cluster.host_files import Bundle, dump
 from components.host_command import Host, host_command
+from components.host_secrets import host_secrets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,28 +48,11 @@ class HostService(pulumi.ComponentResource):
         super().__init__("okd:index:HostService", name, None, opts)
         bundle = args.bundle
         secrets = {file.value: args.values[file.value] for file in bundle.files if file.value and file.secret}
-        before = list(after)
-        if secrets:
-            document: pulumi.Output[str] = pulumi.Output.secret(pulumi.Output.all(**secrets).apply(json.dumps))
-            before.append(
-                host_command(
-                    f"{name}-secrets",
-                    args.host,
-                    f"secrets {bundle.service}",
-                    document,
-                    parent=self,
-                    depends_on=after,
-                )
-            )
+        sent = host_secrets(name, args.host, bundle.service, secrets, parent=self, depends_on=after)
         plain = {file.value: args.values[file.value] for file in bundle.files if file.value and not file.secret}
-        # The hash of a 4096-bit key or of a salted bcrypt line tells nothing about it: it may be shown.
-        hashes = {
-            key: pulumi.Output.unsecret(value.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()))
-            for key, value in secrets.items()
-        }
-        text = pulumi.Output.all(plain=plain, hashes=hashes).apply(
+        text = pulumi.Output.all(plain=plain, hashes=sent.hashes).apply(
             lambda known: dump(bundle.document(known["plain"], known["hashes"]))
         )
-        self.delivered = host_command(f"{name}-bundle", args.host, "deliver", text, parent=self, depends_on=before)
+        self.delivered = host_command(f"{name}-bundle", args.host, "deliver", text, parent=self, depends_on=sent.kept)
         self.digest = text.apply(lambda document: hashlib.sha256(document.encode()).hexdigest())
         self.register_outputs({"digest": self.digest})

@@ -9,9 +9,7 @@ import pulumi
 
 
 class ImageError(pulumi.RunError):
-    """The services host image cannot be used; the message, shown without a traceback, names the setting,
-    the value and the remedy.
-    """
+    """The services host image cannot be used; the message, shown without a traceback, says what to do."""
 
 
 def image_digest(location: str, declared: str | None) -> str:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from lab import checkout, hypervisor, image, namespaces, toolchain, upstream
+from lab import checkout, hypervisor, image, namespaces, release, toolchain, upstream
 from lab.progress import StepFailed, fail, say
 
 SALT = "encryptionsalt:"
@@ -80,8 +80,10 @@ class Stack:
         """Set up all that is missing; quick when nothing is."""
         toolchain.up()
         if self.in_lab:
+            tools = release.start()
             image.build()
             hypervisor.up()
+            tools.wait()
             upstream.up()
         self._select()
 

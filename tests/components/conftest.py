@@ -13,9 +13,18 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, settings, stack
 
-from tests.conftest import ROOT, stack_config
+from tests.conftest import ROOT, UPSTREAM_CA, stack_config
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+DIGEST = f"sha256:{'d' * 64}"
+MIRRORED = {"version": "4.19.0-okd-scos.0", "digest": DIGEST, "release": f"mirror:5000/okd/scos-release@{DIGEST}"}
+# What the host agent prints, by the command's name.
+PRINTED = {
+    "mirror-release": f"stage 1/1 mirror: all\nresult: {json.dumps(MIRRORED)}\n",
+    "boot-image-fetch": f"result: {json.dumps({'kernel': '1' * 64, 'initramfs': '2' * 64, 'rootfs': '3' * 64})}\n",
+    "ignition-set": f"result: {json.dumps({'expiry': '2026-01-02T00:00:00Z', 'digest': 'e' * 64})}\n",
+    "ignition-credentials": json.dumps({"kubeconfig": "PRIVATE kubeconfig", "kubeadminPassword": "PRIVATE password"}),
+}
 
 
 @dataclass
@@ -44,14 +53,17 @@ class Recording(mocks.Mocks):
                 "privateKeyOpenssh": f"PRIVATE OPENSSH {args.name}\n",
                 "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n",
             },
-            "tls:index/selfSignedCert:SelfSignedCert": {"certPem": "CA", "validityEndTime": "2031-01-01T00:00:00Z"},
+            "tls:index/selfSignedCert:SelfSignedCert": {
+                "certPem": UPSTREAM_CA.read_text(),
+                "validityEndTime": "2031-01-01T00:00:00Z",
+            },
             "tls:index/certRequest:CertRequest": {"certRequestPem": "CSR"},
             "tls:index/locallySignedCert:LocallySignedCert": {
                 "certPem": "CERT",
                 "validityEndTime": "2028-01-01T00:00:00Z",
             },
             "random:index/randomPassword:RandomPassword": {"result": "hunter2" * 9, "bcryptHash": "$2a$10$abc"},
-            "command:remote:Command": {"stdout": "", "stderr": ""},
+            "command:remote:Command": {"stdout": PRINTED.get(args.name, ""), "stderr": ""},
         }
         return f"{args.name}-id", outputs | made_up.get(args.typ, {})
 
@@ -119,10 +131,11 @@ def run_program(name: str, config: dict[str, Any]) -> Run:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
     """Runs the program for a shipped stack, optionally with changed settings; the hypervisor offers emulation."""
-    from components import hypervisor, services_host
+    from components import hypervisor, ignition_age, services_host
 
     monkeypatch.setattr(hypervisor, "_offers", lambda uri, kind: kind == "qemu")
     monkeypatch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
+    monkeypatch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})
 
     def go(stack_name: str, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Run:
         config = stack_config(stack_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.conftest import Run, is_secret
+from tests.components.conftest import DIGEST, Run, is_secret
 from tests.conftest import STACK_FILES
 
 Runner = Callable[..., Run]
@@ -61,7 +62,8 @@ def test_every_connection_pins_the_host_key_and_never_shows_the_login_key(built:
 def test_a_rebuilt_services_host_gets_everything_again_and_nothing_else_triggers(built: Run) -> None:
     for command in built.recording.of_type("Command"):
         watched = "bootstrap-domain-id" if command.name == "bootstrap-boot-watch" else "services-domain-id"
-        assert command.inputs["triggers"] == [watched], command.name
+        made_with = ["e" * 64] if command.name == "ignition-credentials" else []
+        assert command.inputs["triggers"] == [watched, *made_with], command.name
 
 
 def test_no_previous_output_travels_in_the_environment(built: Run) -> None:
@@ -147,6 +149,14 @@ def test_children_hang_under_their_component(built: Run) -> None:
 def test_only_declared_outputs_are_exported_and_secrets_stay_secret(built: Run) -> None:
     assert set(built.outputs) == {
         "apiUrl",
+        "consoleUrl",
+        "kubeadminUsername",
+        "kubeadminPassword",
+        "kubeconfig",
+        "adminUsername",
+        "adminPassword",
+        "release",
+        "ignitionExpiry",
         "registryUrl",
         "registryUsername",
         "registryPassword",
@@ -159,6 +169,41 @@ def test_only_declared_outputs_are_exported_and_secrets_stay_secret(built: Run) 
         "certificateExpiry",
         "networkBoot",
     }
+
+
+def test_the_clusters_credentials_are_shown_nowhere(built: Run) -> None:
+    command = built.recording.named("ignition-credentials", "Command")
+    assert command.inputs["logging"] == "none"
+    assert {"stdout", "stderr"} <= set(built.requests["ignition-credentials"].additionalSecretOutputs)
+    for name in ("kubeconfig", "kubeadminPassword", "adminPassword", "registryPassword", "servicesSshKey"):
+        assert asyncio.new_event_loop().run_until_complete(built.outputs[name].is_secret()), name
+
+
+def test_the_mirror_is_told_hashes_of_its_secrets_only(built: Run) -> None:
+    document = json.loads(built.recording.named("mirror-release", "Command").inputs["stdin"].partition("\n")[2])
+    assert set(document["pullSecret"]) == {"secret", "sha256"}
+    assert is_secret(built.recording.named("mirror-secrets", "Command").inputs["stdin"])
+    assert is_secret(built.recording.named("ignition-secrets", "Command").inputs["stdin"])
+
+
+def test_tools_boot_image_and_ignition_configs_follow_the_mirrored_digest(built: Run) -> None:
+    for name in ("mirror-tools", "boot-image-fetch", "ignition-set"):
+        assert DIGEST in built.recording.named(name, "Command").inputs["stdin"], name
+
+
+def test_another_generation_of_ignition_configs_is_another_document(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components import ignition_age
+
+    def text(built: Run) -> str:
+        return str(built.recording.named("ignition-set", "Command").inputs["stdin"])
+
+    first = text(run("dev"))
+    monkeypatch.setattr(ignition_age, "_ask", lambda *words: {"generation": "after-2026-01-02T00:00:00Z"})
+    assert '"generation": "after-2026-01-02T00:00:00Z"' in text(run("dev"))
+    monkeypatch.setattr(ignition_age, "_ask", lambda *words: None)
+    assert text(run("dev")) == first, "a host that does not answer must not look like a change"
 
 
 @pytest.mark.parametrize("protect", [True, False])

@@ -1,0 +1,92 @@
+"""The release in the mirror registry, and the tools that belong to it.
+
+Owns the first `oc` on the services host, the pull secret that the mirror is made with, the mirroring itself, and `oc`
+and `openshift-install` out of the mirrored release. Does not own the registry, nor the boot image and the ignition
+configs that are made with the tools.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from cluster import pull_secret
+from cluster.plan import Plan
+from components.host_command import Host, host_command, result
+from components.host_secrets import host_secrets
+from components.htpasswd_user import HtpasswdUser
+
+# A first mirror copies some 20 GiB; a run that is cut goes on where it stopped.
+MIRROR_TIMEOUT = "6h"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MirrorArgs:
+    """What is mirrored (the plan's release settings) and who may write to the registry."""
+
+    plan: Plan
+    host: Host
+    registry_user: HtpasswdUser
+
+
+class Mirror(pulumi.ComponentResource):
+    """`release` is what was mirrored and verified: version, digest, and its pull spec in the mirror registry.
+
+    `tools` completes once `oc` and `openshift-install` of that very release are on the services host.
+    """
+
+    release: pulumi.Output[dict[str, Any]]
+    tools: pulumi.Resource
+
+    def __init__(
+        self,
+        name: str,
+        args: MirrorArgs,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("okd:index:Mirror", name, None, opts)
+        plan, host = args.plan, args.host
+        client = host_command(
+            f"{name}-client",
+            host,
+            "fetch",
+            json.dumps(plan.client_fetch(), indent=1),
+            parent=self,
+            depends_on=after,
+            timeout="60m",
+        )
+        merged = args.registry_user.password.apply(
+            lambda password: pull_secret.merged(plan, args.registry_user.user, password)
+        )
+        secrets = host_secrets(
+            name, host, "release", {pull_secret.MERGED: merged}, parent=self, depends_on=[*after, client]
+        )
+        mirrored = host_command(
+            f"{name}-release",
+            host,
+            "mirror",
+            pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.mirror(hashes), indent=1)),
+            parent=self,
+            depends_on=secrets.kept,
+            timeout=MIRROR_TIMEOUT,
+        )
+        self.release = result(mirrored)
+
+        def tools(known: Mapping[str, Any]) -> str:
+            return json.dumps(plan.tools(known["release"], known["hashes"]), indent=1)
+
+        self.tools = host_command(
+            f"{name}-tools",
+            host,
+            "tools",
+            pulumi.Output.all(release=self.release, hashes=secrets.hashes).apply(tools),
+            parent=self,
+            depends_on=[mirrored],
+            timeout="30m",
+        )
+        self.register_outputs({"release": self.release})

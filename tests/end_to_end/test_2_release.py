@@ -1,0 +1,185 @@
+"""The release end to end in the lab: mirrored, verified, its tools, boot image and ignition configs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import release
+from tests.end_to_end.cluster_side import Peer
+from tests.end_to_end.conftest import Clone, Finished
+
+SET = ("bootstrap.ign", "master.ign", "worker.ign")
+UPSTREAM = "198.51.100.1"
+
+
+@pytest.fixture(autouse=True)
+def _stack(up: Finished) -> None:
+    """Every test here needs the stack."""
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def test_the_mirrored_release_is_the_upstreams_by_digest(clone: Clone) -> None:
+    shown, upstream = clone.output("release"), release.build()
+    assert shown["version"] == upstream.version
+    assert shown["digest"] == upstream.digest
+    sums = (clone.root / ".lab/images/boot/SHA256SUMS").read_text().split()
+    assert set(shown["bootImage"].values()) >= set(sums[::2])
+
+
+def test_the_tools_on_the_services_host_are_the_releases_own(clone: Clone) -> None:
+    upstream = release.build()
+    shown = clone.on_services("openshift-install version; oc version --client").ok().text
+    assert upstream.version in shown
+    assert upstream.digest in shown
+
+
+def test_ignition_configs_reach_the_cluster_network_only_and_the_official_validator_accepts_them(clone: Clone) -> None:
+    address = clone.output("servicesAddress")
+    fetch = (
+        "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())"
+    )
+    with Peer(clone, "control-plane-0") as machine:
+        for name in SET:
+            process = machine.start(fetch, f"http://{address}:8080/ignition/{name}")
+            text = process.communicate(timeout=120)[0]
+            assert json.loads(text)["ignition"]["version"].startswith("3."), text[:200]
+            (clone.root / ".lab" / name).write_text(text)
+    files = [str(clone.root / ".lab" / name) for name in SET]
+    clone.run(str(release.ignition_validator()), *files).ok()
+    for name in files:
+        Path(name).unlink()
+    outside = (
+        f"curl -s -o /dev/null -w '%{{http_code}}' --interface {clone.uplink} http://{address}:8080/ignition/worker.ign"
+    )
+    assert "200" not in clone.on_services(outside).text
+    modes = clone.on_services("sudo stat -c '%U %G %a' /var/www/okd/ignition/*.ign").ok().text.split("\n")[:3]
+    assert set(modes) == {"root www-data 640"}
+
+
+def test_kubeconfig_and_kubeadmin_password_are_secret_outputs(clone: Clone) -> None:
+    shown = json.loads(clone.stack("output", apart=True).ok().text)
+    assert shown["kubeconfig"] == shown["kubeadminPassword"] == shown["adminPassword"] == "[secret]"
+    assert clone.output("kubeconfig").startswith("apiVersion")
+    assert len(clone.output("kubeadminPassword")) == len("xxxxx-xxxxx-xxxxx-xxxxx")
+    left = moment(clone.output("ignitionExpiry")) - datetime.now(UTC)
+    assert timedelta(hours=12) < left <= timedelta(hours=24)
+
+
+def test_from_the_cluster_network_nothing_outside_can_be_reached(clone: Clone) -> None:
+    probe = (
+        "import socket, subprocess, sys\n"
+        "subprocess.run(['ip', 'route', 'add', 'default', 'via', sys.argv[1]], check=True)\n"
+        "inside = socket.create_connection((sys.argv[1], 8080), 10)\n"
+        "print('inside answers')\n"
+        "for address, port in ((sys.argv[2], 8081), (sys.argv[2], 5000), (sys.argv[3], 22)):\n"
+        "    try:\n"
+        "        socket.create_connection((address, port), 8)\n"
+        "        print('REACHED', address, port)\n"
+        "    except OSError as error:\n"
+        "        print('closed', error)\n"
+    )
+    gateway = clone.on_services("ip route show default").ok().text.split()[2]
+    with Peer(clone, "control-plane-0") as machine:
+        text = machine.start(probe, clone.output("servicesAddress"), UPSTREAM, gateway).communicate(timeout=120)[0]
+    assert "inside answers" in text
+    assert text.count("closed") == 3, text
+
+
+MIRROR = "**::mirror-release"
+WIPE = (
+    "set -e; sudo systemctl stop docker-registry; sudo rm -rf /var/lib/okd-registry/docker; "
+    "sudo systemctl start docker-registry; sudo journalctl --rotate -q; sudo journalctl --vacuum-time=1s -q"
+)
+UPLOADS = "sudo journalctl -u docker-registry --no-pager -o cat | grep -F 'response completed' | grep -F 'uploads/'"
+KILL_AGENT = "for pid in $(pgrep -f 'okd_host mirror') $(pgrep -f 'release mirror'); do sudo kill -9 $pid; done"
+
+
+def killed_when(clone: Clone, sign: str) -> None:
+    """Start an update that mirrors, and kill the engine and what it runs on the host once `sign` is shown."""
+    argv = [sys.executable, "-m", "lab.hypervisor", "enter", "--", "pulumi", "up", "--yes", "--skip-preview"]
+    argv += ["--replace", MIRROR, "--non-interactive"]
+    environment = {**os.environ, "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
+    seen: list[str] = []
+    with subprocess.Popen(
+        argv, cwd=clone.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as engine:  # fmt: skip
+        assert engine.stdout is not None
+        for line in engine.stdout:
+            seen.append(line)
+            if sign in line:
+                os.killpg(engine.pid, signal.SIGKILL)
+                break
+    clone.transcript += seen
+    assert sign in seen[-1], "".join(seen[-40:])
+    clone.on_services(KILL_AGENT)
+    clone.pulumi("cancel", "--yes").ok()
+
+
+def uploads(clone: Clone) -> Counter[str]:
+    """How often each blob was uploaded to the end, by its digest."""
+    found: Counter[str] = Counter()
+    for line in clone.on_services(UPLOADS).text.splitlines():
+        if "http.request.method=PUT" in line and "http.response.status=201" in line:
+            found[line.partition("digest=sha256%3A")[2][:64]] += 1
+    return found
+
+
+def test_killed_at_three_points_of_the_mirror_the_next_update_completes_and_copies_no_blob_twice(clone: Clone) -> None:
+    clone.on_services(WIPE).ok()
+    for sign in ("space:", "images done", "copy:"):
+        killed_when(clone, sign)
+    clone.pulumi("up", "--yes", "--skip-preview").ok()
+    counts = uploads(clone)
+    assert len(counts) > 10
+    assert set(counts.values()) == {1}, counts
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+def test_with_the_uplink_cut_after_mirroring_the_rest_of_the_update_succeeds(clone: Clone) -> None:
+    block = "nft add table inet cut; nft add chain inet cut input '{ type filter hook input priority -10; }'; "
+    block += f"nft add rule inet cut input ip daddr {UPSTREAM} drop"
+    clone.inside("sh", "-ec", block).ok()
+    try:
+        assert clone.on_services(f"curl -s --max-time 5 http://{UPSTREAM}:8081/").code != 0
+        before = clone.change_settings(
+            lambda config: config.update({"okd-libvirt:install": {"samplesOperator": False}})
+        )
+        clone.pulumi("up", "--yes", "--skip-preview", "--replace", MIRROR).ok()
+        clone.settings_file.write_text(before)
+        clone.pulumi("up", "--yes", "--skip-preview").ok()
+    finally:
+        clone.inside("nft", "delete", "table", "inet", "cut").ok()
+
+
+def shifted(clone: Clone, hours: int) -> None:
+    clone.on_services(f"sudo date -s '{hours:+d} hours' && sudo systemctl restart chrony").ok()
+    time.sleep(2)
+
+
+def test_thirteen_hours_later_without_a_cluster_the_ignition_configs_are_made_again_as_one_set(clone: Clone) -> None:
+    first: dict[str, Any] = {name: clone.output(name) for name in ("ignitionExpiry", "kubeadminPassword")}
+    shifted(clone, 13)
+    try:
+        changed = clone.changes()
+        assert "ignition-set" in changed, changed
+        clone.pulumi("up", "--yes", "--skip-preview").ok()
+        assert moment(clone.output("ignitionExpiry")) > moment(first["ignitionExpiry"]) + timedelta(hours=11)
+        assert clone.output("kubeadminPassword") != first["kubeadminPassword"]
+        clone.pulumi("preview", "--expect-no-changes").ok()
+    finally:
+        shifted(clone, -13)

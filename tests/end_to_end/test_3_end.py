@@ -1,0 +1,53 @@
+"""What a stack leaves behind: first while it runs, then when it is taken down. Runs after everything else."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.end_to_end.conftest import Clone, Finished, host_snapshot, secrets_of
+
+
+@pytest.fixture(autouse=True)
+def _stack(up: Finished) -> None:
+    """Every test here needs the stack."""
+
+
+def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journal(clone: Clone) -> None:
+    makers = ("tls:index/privateKey:PrivateKey", "random:index/randomPassword:RandomPassword")
+    made = [one["outputs"] for one in clone.state()["deployment"]["resources"] if one["type"] in makers]
+    assert len(made) == 5
+    lines = {line for text in secrets_of(made) for line in text.splitlines()}
+    # An OpenSSH private key repeats the public key, lines of which stand in its public form as well.
+    public = "\n".join(value for one in made for value in one.values() if isinstance(value, str))
+    secrets = {line for line in lines if len(line) >= 24 and not line.startswith("-----") and line not in public}
+    password = clone.output("registryPassword")
+    assert password in secrets
+    assert len(secrets) > 50
+    clone.pulumi("preview", "--diff")
+    journal = clone.on_services("sudo journalctl --no-pager; ps -eo args").ok().text
+    places = {"what commands printed": "\n".join(clone.transcript), "the host's journal": journal}
+    for path in (clone.root / ".lab").rglob("*"):
+        inside_guest_disk = path.suffix in {".qcow2", ".iso"} or "images" in path.parts
+        private = path.name in {"passphrase", "test-key"}
+        if path.is_file() and not path.is_symlink() and not inside_guest_disk and not private:
+            places[str(path)] = path.read_text(errors="replace")
+    for place, text in places.items():
+        found = [secret for secret in secrets if secret in text]
+        assert not found, f"{place} shows {len(found)} secret lines"
+
+
+IN_THE_LAB = "from lab import namespaces; print(*(process.name for process in namespaces.processes()), sep=chr(10))"
+
+
+def test_make_down_leaves_nothing(clone: Clone, host_before: dict[str, str]) -> None:
+    living = clone.run(sys.executable, "-c", IN_THE_LAB).ok().text
+    assert "libvirtd" in living
+    assert "qemu-system" in living
+    clone.stack("down").ok()
+    assert not (clone.root / ".lab" / "hypervisor").exists()
+    assert clone.run(sys.executable, "-c", IN_THE_LAB).ok().text.strip() == ""
+    after = host_snapshot()
+    for what, before in host_before.items():
+        assert after[what] == before, f"{what} differ"
