@@ -19,6 +19,7 @@ from okd_host import report
 from okd_host.mirror import places, trouble
 
 PROGRESS = 5.0
+PR_SET_PDEATHSIG = 1
 PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
@@ -82,19 +83,14 @@ def unpack(archive: str) -> str:
     return target
 
 
-def _die_with_parent() -> None:
-    # A run that is killed must not leave an oc behind that copies beside the next run's.
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 def run(
     argv: Sequence[str], environment: Mapping[str, str], heartbeat: Callable[[], None], cwd: str | None = None
 ) -> Ended:
     """Run `argv` to its end, calling `heartbeat` every few seconds."""
-    import ctypes  # noqa: F401  (imported before the fork: afterwards it may not be safe)
+    import ctypes
 
+    # A run that is killed must not leave an oc behind that copies beside the next run's. Looked up before the fork.
+    prctl = ctypes.CDLL(None).prctl
     with os.fdopen(os.memfd_create("output"), "r+b") as output:
         try:
             process = subprocess.Popen(
@@ -105,7 +101,7 @@ def run(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
             )
         except OSError as error:
             return Ended(127, f"{argv[0]}: {error.strerror}")
@@ -132,7 +128,7 @@ def worst(output: str) -> str:
 
 
 def patiently(
-    once: Callable[[], Ended],
+    once: Callable[[int], Ended],
     gained: Callable[[], int],
     attempts: int,
     *,
@@ -141,11 +137,11 @@ def patiently(
 ) -> Ended:
     """Run `once` until it succeeds, pausing longer each time that nothing was gained.
 
-    `gained` counts what is there. `diagnose` says what a message means and at which registry. Raises Failed.
+    `once` is given how often it failed without gain; `gained` counts what is there. `diagnose` says what a message means and at which registry. Raises Failed.
     """
     failures, before = 0, gained()
     while True:
-        ended = once()
+        ended = once(failures)
         if ended.code == 0:
             return ended
         message = worst(ended.output)

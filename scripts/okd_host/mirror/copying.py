@@ -108,7 +108,9 @@ class Copy:
         # The registry answers 500 when it cannot write; only its disk says why.
         if self.job.storage.free() < min(self.survey.to_copy(), SPARE):
             return next(one for one in trouble.MANY if one.kind == "full"), self.job.host
-        return trouble.recognise(message), self.job.host if pushing else host
+        found = trouble.recognise(message)
+        # The mirror refuses what the upstream has sent.
+        return found, self.job.host if pushing and found.kind != "content" else host
 
     def _gained(self) -> int:
         return sum(self.survey.sizes[d] for d in self.survey.sizes if self.job.storage.size(d) >= 0)
@@ -116,9 +118,11 @@ class Copy:
     def run(self, oc: Oc, argv: list[str], what: str) -> None:
         """Copy, as often as it takes. Raises Failed."""
 
-        def once() -> Ended:
+        def once(failures: int) -> Ended:
             self.survey.share(SMALL)
-            ended = client.run(argv, oc.environment(), self.progress.say)
+            # Its first step fails as a whole with any of its connections: the fewer, the better on a bad network.
+            fewer = [f"--max-per-registry={max(6 // 3**failures, 1)}"] if failures else []
+            ended = client.run([*argv, *fewer], oc.environment(), self.progress.say)
             self.said = ended.output
             missing = next((line for line in ended.output.splitlines() if any(u in line for u in UNSIGNED)), "")
             # It says so once everything is copied.

@@ -10,7 +10,7 @@ from functools import cached_property
 from http.client import HTTPException
 from typing import Any
 
-from okd_host import report
+from okd_host import files, report
 from okd_host.mirror import places, trouble
 from okd_host.mirror.client import Oc
 from okd_host.mirror.payload import Image, split
@@ -39,6 +39,8 @@ class Job:
             raise report.Failed(f"unknown engine {self.engine!r}", remedy="set release.engine to oc or oc-mirror")
         self.source, self.tag, digest = split(self.release["image"])
         self.pinned: str = self.release.get("digest") or digest
+        # The download of the archive made it for everybody.
+        files.private_directory(places.RELEASE)
         self.auth, text = places.secret(document["pullSecret"])
         self.credentials = places.credentials(text)
         self.storage = Storage(document["storage"])

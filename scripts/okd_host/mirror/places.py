@@ -20,9 +20,7 @@ SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundl
 
 
 def path(*parts: str) -> str:
-    """A path below the release's directory, which is made (for root only) when it is not there."""
-    if not os.path.isdir(RELEASE):
-        files.private_directory(RELEASE)
+    """A path below the release's directory."""
     return os.path.join(RELEASE, *parts)
 
 

@@ -118,8 +118,8 @@ class Registry:
                 if not old:
                     raise
 
-    def _log_in(self, challenge: str, repository: str) -> bool:
-        """Whether there is something to answer a `WWW-Authenticate` header with; kept for the repository."""
+    def _log_in(self, challenge: str, repository: str, refused: str) -> bool:
+        """Whether there is something but `refused` to answer a `WWW-Authenticate` header with; kept."""
         password = self._password(repository)
         basic = f"Basic {b64encode(password.encode()).decode()}" if password else ""
         if challenge.lower().startswith("bearer"):
@@ -135,8 +135,8 @@ class Registry:
             token = json.loads(answer.body)
             self._authorization[repository] = f"Bearer {token.get('token') or token.get('access_token')}"
             return True
-        known = self._authorization.get(repository)
-        if not basic or known == basic:
+        # What another thread has found meanwhile was not refused.
+        if not basic or refused == basic:
             return False
         self._authorization[repository] = basic
         return True
@@ -155,7 +155,9 @@ class Registry:
                 url = urllib.parse.urljoin(url, answer.headers["location"])
             elif answer.status == 401 and not logged_in:
                 logged_in = True
-                if not self._log_in(answer.headers.get("www-authenticate", ""), repository):
+                if not self._log_in(
+                    answer.headers.get("www-authenticate", ""), repository, sent.get("Authorization", "")
+                ):
                     return answer
             else:
                 return answer
@@ -197,6 +199,8 @@ class Registry:
     def has(self, repository: str, digest: str, size: int) -> bool:
         """Whether the registry says that `repository` has the blob in that size."""
         answer = self.ask("HEAD", f"/v2/{repository}/blobs/{digest}", repository)
+        if answer.status not in (200, 404):
+            raise Refused(self.host, answer.status, f"HEAD {repository}@{digest}: HTTP {answer.status}")
         return answer.status == 200 and answer.headers.get("content-length") == str(size)
 
     def delete(self, kind: str, repository: str, digest: str) -> None:

@@ -12,6 +12,7 @@ import shutil
 import time
 from contextlib import suppress
 
+from okd_host import files
 from okd_host.mirror import places
 
 CHUNK = 1024 * 1024
@@ -91,15 +92,20 @@ class Storage:
         with suppress(FileNotFoundError):
             os.unlink(self.link(repository, what, digest))
 
-    def remove(self, digest: str, repositories: set[str]) -> None:
-        """Take a blob's content and its links away; the registry has forgotten it before."""
-        for repository in repositories:
-            for what in (LAYERS, REVISIONS):
-                self.unlink(repository, what, digest)
+    def remove(self, digest: str) -> None:
+        """Take a blob's content away; the registry has forgotten it before."""
         with suppress(FileNotFoundError):
             os.unlink(self.data(digest))
         self._known.pop(digest, None)
         self._changed = True
+
+    def replace(self, digest: str, content: bytes) -> None:
+        """Write a blob's content anew: the registry takes no manifest that it believes to have."""
+        place = self.data(digest)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        owner = os.stat(os.path.dirname(place))
+        files.write_now(place, content, uid=owner.st_uid, gid=owner.st_gid)
+        self._known.pop(digest, None)
 
     def uploading(self, repositories: set[str]) -> int:
         """Bytes of uploads that are not finished."""

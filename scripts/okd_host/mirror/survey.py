@@ -30,7 +30,8 @@ class Survey:
         self.blobs: dict[Image, set[str]] = {image: set() for image in images}
         self.manifests: dict[Image, set[str]] = {image: set() for image in images}
         self.lacking: dict[Image, str] = {}
-        self.damaged: dict[str, set[str]] = {}
+        self.damaged: set[str] = set()
+        self._contents: dict[str, bytes] = {}
         self._fetch = fetch
         for _ in concurrently(self._image, images):
             pass
@@ -65,10 +66,13 @@ class Survey:
             self._damage(digest, image, f"manifest {digest} is damaged (HTTP {answer.status})")
         else:
             self.lacking.setdefault(image, f"manifest {digest} is missing")
-        return self._fetch("manifests", image.source, digest) if self._fetch else None
+        if not self._fetch:
+            return None
+        self._contents[digest] = self._fetch("manifests", image.source, digest)
+        return self._contents[digest]
 
     def _damage(self, digest: str, image: Image, why: str) -> None:
-        self.damaged.setdefault(digest, set()).add(image.repository)
+        self.damaged.add(digest)
         self.lacking[image] = why
 
     def _check_blobs(self) -> None:
@@ -116,21 +120,26 @@ class Survey:
         return done, min(sum(self.sizes[digest] for digest in have) + partly, self.total)
 
     def discard(self) -> None:
-        """Take away what is damaged, and the manifests over missing blobs: oc copies no blob of an image it finds."""
-        gone = set(self.damaged)
+        """Mend damaged manifests; take away damaged blobs, and the manifests over blobs that are missing.
+
+        oc copies no blob of an image whose manifest it finds.
+        """
+        for digest in self.damaged & set(self._contents):
+            self.storage.replace(digest, self._contents[digest])
         for image in self.lacking:
-            incomplete = self.storage.linked(image.repository, REVISIONS, image.digest)
-            if incomplete:
-                self.mirror.delete("manifests", image.repository, image.digest)
-                self.storage.unlink(image.repository, REVISIONS, image.digest)
-            for digest in sorted(gone & (self.blobs[image] | self.manifests[image])):
+            self._forget("manifests", image.repository, image.digest)
+            for digest in self.damaged & self.blobs[image]:
                 for repository in self.repositories:
-                    if digest in self.blobs[image] and self.storage.linked(repository, LAYERS, digest):
-                        self.mirror.delete("blobs", repository, digest)
-                    if digest in self.manifests[image] and self.storage.linked(repository, REVISIONS, digest):
-                        self.mirror.delete("manifests", repository, digest)
-                self.storage.remove(digest, self.repositories)
+                    self._forget("blobs", repository, digest)
+                self.storage.remove(digest)
         self.storage.save()
+
+    def _forget(self, kind: str, repository: str, digest: str) -> None:
+        """The registry, and what it remembers, loses a manifest or a blob of a repository."""
+        what = REVISIONS if kind == "manifests" else LAYERS
+        if self.storage.linked(repository, what, digest):
+            self.mirror.delete(kind, repository, digest)
+            self.storage.unlink(repository, what, digest)
 
     def share(self, small: int) -> None:
         """Give every repository the blobs that another one has.

@@ -235,6 +235,7 @@ class _Run:
                 "digest": release.digest,
                 "version": release.version,
                 "architecture": job.release["architecture"],
+                "contentRepository": job.document["contentRepository"],
                 "images": [{"name": i.name, "digest": i.digest, "source": i.source} for i in release.images],
                 "extra": [{"name": i.name, "digest": i.digest} for i in extra if "/" in i.name],
                 "signature": self.signature,
