@@ -52,7 +52,6 @@ def document(
         "installConfig": install_config.document(site, trust_bundle, login_key),
         "manifests": manifest_texts(site),
         "secretManifests": {file: secret(name, hashes) for file, name in secret_manifests.names(site).items()},
-        "replaces": list(manifests.REPLACES),
         "pullSecret": secret(pull_secret.LOCAL, hashes),
         "publish": {
             "directory": f"{HTTP_ROOT}/ignition",

@@ -44,8 +44,8 @@ def check(settings: Settings, directory: Path | None) -> Iterator[Problem]:
         yield Problem(
             "install.sourcePolicy",
             install.source_policy,
-            f"the installer of {release.version} does not know it and would refuse the whole install-config",
-            "leave it out, or take a release since 4.21; the cluster network has no way to the sources anyhow",
+            f"the installer of {release.version} does not know it and goes on without: nodes would try the sources",
+            "leave it out (the cluster network has no way to them), or take a release since 4.21",
         )
     yield from _proxy(install)
     yield from _pools(settings)

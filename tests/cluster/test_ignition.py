@@ -31,7 +31,6 @@ def test_the_installer_is_told_of_the_mirrored_release_and_where_to_publish(hard
         "mode": "0640",
         "selinux": None,
     }
-    assert found["replaces"] == ["cluster-scheduler-02-config.yml"]
     assert found["generation"] == "first"
     assert json.loads(json.dumps(found)) == found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster import manifests
 from cluster.host_files import Bundle
 from tests.conftest import ROOT, STACK_FILES
 from tests.rendering.conftest import SYSTEMS, NewHouse, plan_of
@@ -115,3 +116,10 @@ def test_stack_files_are_tidy_yaml(path: Path) -> None:
 @pytest.mark.parametrize("source", plan_of("dev").host_os.boot_loader)
 def test_the_boot_loaders_are_where_debians_packages_put_them(source: str) -> None:
     assert Path(source).stat().st_size > 10_000
+
+
+def test_chronyd_reads_what_the_nodes_are_given(house: House) -> None:
+    house.write("/etc/chrony-node.conf", manifests.chrony_config(house.plan))
+    done = house.run("chronyd", "-p", "-f", "/etc/chrony-node.conf")
+    assert done.returncode == 0, done.stderr
+    assert f"server {house.plan.services_address} iburst" in done.stdout.splitlines()
