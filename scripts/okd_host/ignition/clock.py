@@ -20,7 +20,7 @@ LOCAL = "7F7F0101"
 REFERENCE, NAME, STRATUM, SYSTEM_OFFSET, LEAP = 0, 1, 2, 4, 13
 
 
-def check(trust: str, stages: report.Stages, wait: float = WAIT) -> str:
+def check(trust: str, stages: report.Stages) -> str:
     """Say what the clock goes by. Raises Failed when it is not synchronised or contradicts certificates in `trust`."""
     now = time.time()
     for validity in validities(trust.encode()):
@@ -39,9 +39,9 @@ def check(trust: str, stages: report.Stages, wait: float = WAIT) -> str:
         state, synchronised = _tracking()
         if synchronised:
             return f"{moment(time.time())}, {state}"
-        if stages.elapsed > wait:
+        if stages.elapsed > WAIT:
             raise report.Failed(
-                f"this host's clock is not synchronised after {wait:.0f} s: {state}",
+                f"this host's clock is not synchronised after {WAIT:.0f} s: {state}",
                 message=run(["chronyc", "-n", "sources"]).output,
                 in_service="what was published before",
                 remedy="look at `chronyc sources` and `systemctl status chrony chronyd` on the services host; name "

@@ -7,7 +7,6 @@ that only root reads and nowhere else. Does not own what the set is used for.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -32,8 +31,8 @@ TOLD = re.compile(r'level=(?P<level>\w+) msg="?(?P<text>.*?)"?$')
 EXPECTED = ("Found override for release image",)
 
 
-def secret(row: Mapping[str, str]) -> str:
-    """The text of a secret kept on this host, hidden from now on. Raises Failed when it is not the expected one."""
+def _read(row: Mapping[str, str]) -> str:
+    """The text of a secret kept on this host. Raises Failed when it is not the expected one."""
     path = os.path.join(SECRETS, row["secret"])
     try:
         with open(path, "rb") as file:
@@ -42,9 +41,6 @@ def secret(row: Mapping[str, str]) -> str:
         content, trouble = b"", str(error.strerror)
     else:
         trouble = "" if hashlib.sha256(content).hexdigest() == row["sha256"] else "another SHA-256 than expected"
-    text = content.decode(errors="replace")
-    # Words, not lines: an indented one may come back with other indentation, or quoted.
-    report.hide(re.findall(r"[^\s\"'{}\\,]{12,}", text))
     if trouble:
         raise report.Failed(
             f"secret {row['secret']} is not on this host as expected",
@@ -53,17 +49,25 @@ def secret(row: Mapping[str, str]) -> str:
             in_service="what was published before",
             remedy="run the update again; it delivers the secrets first (okd-host secrets release)",
         )
+    return content.decode(errors="replace")
+
+
+def secret(row: Mapping[str, str]) -> str:
+    """The text of a secret, hidden from now on word by word: a line of it may come back quoted, or indented."""
+    text = _read(row)
+    report.hide(re.findall(r"[^\s\"'{}\\,]{12,}", text))
     return text
 
 
 def pull_secret(row: Mapping[str, str]) -> str:
-    """The cluster's pull secret, with every password in it hidden."""
-    text = secret(row)
+    """The cluster's pull secret, with every password in it hidden; the registries' names are none."""
+    text = _read(row)
     try:
-        rows = json.loads(text)["auths"].values()
-        for entry in rows:
-            report.hide([entry["auth"], base64.b64decode(entry["auth"]).decode().partition(":")[2]])
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+        for entry in json.loads(text)["auths"].values():
+            report.hide(str(value) for value in entry.values())
+            with suppress(KeyError, ValueError):  # the installer will say what is wrong with it
+                report.hide([base64.b64decode(entry["auth"]).decode().partition(":")[2]])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise report.Failed(
             f"secret {row['secret']} is no pull secret",
             in_service="what was published before",
@@ -72,19 +76,22 @@ def pull_secret(row: Mapping[str, str]) -> str:
     return text
 
 
+def clear() -> None:
+    """Remove what a killed run left."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(NEW)
+
+
 @contextmanager
 def workplace() -> Iterator[str]:
     """An empty directory for one set, for root only; gone afterwards, unless the set was put in its place."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(NEW)
     files.private_directory(os.path.dirname(NEW))
     before = os.umask(0o077)
     try:
         yield files.private_directory(NEW)
     finally:
         os.umask(before)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(NEW)
+        clear()
 
 
 def install_config(document: Mapping[str, Any], secret_text: str) -> str:

@@ -76,6 +76,7 @@ def main(arguments: list[str], document: Any) -> None:
     stages = report.Stages(STAGES)
     with files.lock("ignition", "ignition", wait=WAIT):
         with stages("guard"):
+            installer.clear()
             place = Place.parse(document["publish"])
             decision, state = _guard(document)
             stages.detail = decision.why
