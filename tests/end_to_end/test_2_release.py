@@ -157,7 +157,7 @@ def test_with_the_uplink_cut_after_mirroring_the_rest_of_the_update_succeeds(clo
     try:
         assert clone.on_services(f"curl -s --max-time 5 http://{UPSTREAM}:8081/").code != 0
         before = clone.change_settings(
-            lambda config: config.update({"okd-libvirt:install": {"samplesOperator": False}})
+            lambda config: config.update({"okd-libvirt:install": {"samplesOperator": "default"}})
         )
         clone.pulumi("up", "--yes", "--skip-preview", "--replace", MIRROR).ok()
         clone.settings_file.write_text(before)
