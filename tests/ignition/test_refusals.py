@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -158,6 +159,27 @@ def test_a_clock_that_contradicts_the_trust_bundle_makes_no_certificates(site: S
         assert "correct the clock of the services host" in message
     assert site.ignition(given)["reused"] is False
     assert site.host.run("ls", "-A", PUBLISHED).split() == list(world.NAMES)
+
+
+def test_a_certificate_that_expired_among_others_says_nothing_about_the_clock(site: Site) -> None:
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -keyout /dev/null 2>/dev/null"
+    site.host.sh(f"{make} -days 2 > /srv/short.crt; {make} -days 365 > /srv/long.crt")
+    given = document()
+    given["installConfig"]["additionalTrustBundle"] = site.host.sh("cat /srv/short.crt /srv/long.crt")
+    assert site.ignition(given, hours=24 * 30)["reused"] is False
+
+
+def test_a_time_server_that_answers_is_waited_for_before_the_own_clock_counts(site: Site) -> None:
+    site.host.sh("ip address add 127.0.0.2/8 dev lo")
+    server = "local stratum 5\nallow\nbindaddress 127.0.0.2\ncmdport 0\npidfile /run/server.pid\nuser root\n"
+    site.host.write("/run/server.conf", server)
+    site.servers.append(subprocess.Popen(site.host.argv(["/usr/sbin/chronyd", "-x", "-n", "-f", "/run/server.conf"])))
+    site.clock("local stratum 10\nserver 127.0.0.2 minpoll 0 maxpoll 0\nacquisitionport 1234\n")
+    # From its first answer to the choice of a server takes a while.
+    site.host.eventually("chronyc -c -n sources | cut -d, -f6 | grep -v '^0'")
+    done = site.run("ignition")
+    assert done.returncode == 0
+    assert " s off 127.0.0.2 (stratum 6)" in done.stdout
 
 
 def test_a_document_that_lacks_something_is_refused(site: Site) -> None:

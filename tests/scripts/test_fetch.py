@@ -144,6 +144,22 @@ def test_without_a_declared_sum_the_list_beside_the_file_counts(host: Host, upst
     assert "/SHA256SUMS: no line for image" in done.stderr
 
 
+def test_the_list_of_sums_may_have_another_name(host: Host, upstream: Callable[[str], None]) -> None:
+    upstream("good")
+    host.write("/srv/upstream/sha256sum.txt", f"{'1' * 64}  other\n{SHA}  image\n")
+    host.write("/srv/upstream/SHA256SUMS", f"{'2' * 64}  image\n")
+    named = document()
+    named["files"][0].update(sha256=None, sums="sha256sum.txt")
+    assert host.agent("fetch", document=named).returncode == 0
+    assert digest(host) == SHA
+    assert requests(host) == ["/sha256sum.txt ", "/image "]
+    named["files"][0]["sums"] = "nowhere.txt"
+    done = host.agent("fetch", document=named)
+    assert done.returncode == 1
+    assert "/nowhere.txt: HTTP Error 404" in done.stderr
+    assert "declare sha256 in the settings, or publish nowhere.txt beside the file" in done.stderr
+
+
 def test_a_path_outside_the_root_is_refused(host: Host) -> None:
     outside = document()
     outside["files"][0]["path"] = "../../etc/passwd"

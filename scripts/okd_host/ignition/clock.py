@@ -11,27 +11,29 @@ import time
 
 from okd_host import report
 from okd_host.commands import run
-from okd_host.ignition.certificates import moment, validities
+from okd_host.ignition.certificates import Validity, moment, validities
 
 WAIT = 60.0
 PAUSE = 2.0
 OFFSET = 1.0
+TOLERANCE = 300.0
 LOCAL = "7F7F0101"
 REFERENCE, NAME, STRATUM, SYSTEM_OFFSET, LEAP = 0, 1, 2, 4, 13
+REACH = 5
 
 
 def check(trust: str, stages: report.Stages) -> str:
     """Say what the clock goes by. Raises Failed when it is not synchronised or contradicts certificates in `trust`."""
     now = time.time()
-    for validity in validities(trust.encode()):
-        if not validity.made <= now < validity.expiry:
-            raise report.Failed(
-                f"by this host's clock it is {moment(now)}, when a certificate of the trust bundle is not valid",
-                message=f"valid from {moment(validity.made)} to {moment(validity.expiry)}",
-                in_service="what was published before",
-                remedy="correct the clock of the services host (date; chronyc tracking) and of the machine that runs "
-                "Pulumi, or renew that certificate",
-            )
+    contradicted = _contradicted(trust, now)
+    if contradicted:
+        raise report.Failed(
+            f"by this host's clock it is {moment(now)}, when a certificate of the trust bundle is not valid",
+            message=f"valid from {moment(contradicted.made)} to {moment(contradicted.expiry)}",
+            in_service="what was published before",
+            remedy="correct the clock of the services host (date; chronyc tracking) and of the machine that runs "
+            "Pulumi, or renew that certificate",
+        )
     if not shutil.which("chronyc"):
         return f"{moment(now)}, chrony is not installed"
     said = 0.0
@@ -53,14 +55,33 @@ def check(trust: str, stages: report.Stages) -> str:
         time.sleep(PAUSE)
 
 
+def _contradicted(trust: str, now: float) -> Validity | None:
+    """A certificate that is not valid yet; or expired, when all are: a bundle may hold some that expired long ago."""
+    try:
+        known = validities(trust.encode())
+    except ValueError:
+        return None  # the installer reads it too, and says more
+    early = [row for row in known if row.made > now + TOLERANCE]
+    late = [row for row in known if row.expiry <= now]
+    return next(iter(early or (late if len(late) == len(known) else [])), None)
+
+
 def _tracking() -> tuple[str, bool]:
-    answer = run(["chronyc", "-c", "-n", "tracking"], limit=10)
-    fields = answer.output.split(",")
-    if answer.code or len(fields) <= LEAP:
-        return f"chrony does not answer ({report.tail(answer.output, 1)})", False
+    fields = run(["chronyc", "-c", "-n", "tracking"], limit=10).output.split(",")
+    if len(fields) <= LEAP:
+        return f"chrony does not answer ({report.tail(','.join(fields), 1)})", False
     if fields[LEAP] == "Not synchronised":
         return "no time server has answered yet", False
-    offset = abs(float(fields[SYSTEM_OFFSET]))
     if fields[REFERENCE] == LOCAL:
+        # It serves its own time at once, also while it makes up its mind about servers that answer.
+        reached = [row for row in run(["chronyc", "-c", "-n", "sources"]).output.splitlines() if _reach(row)]
+        if reached:
+            return "time servers answer, and none is followed yet", False
         return "by its own clock (no time server answers)", True
+    offset = abs(float(fields[SYSTEM_OFFSET]))
     return f"{offset:.3f} s off {fields[NAME]} (stratum {fields[STRATUM]})", offset < OFFSET
+
+
+def _reach(row: str) -> bool:
+    fields = row.split(",")
+    return len(fields) > REACH and fields[REACH] != "0"
