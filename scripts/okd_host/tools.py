@@ -7,7 +7,6 @@ They go to a directory of their own, are asked for their version and release, an
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -160,7 +159,7 @@ def main(arguments: list[str], document: Any) -> None:
     with files.lock("tools", "tools", wait=WAIT):
         auth, text = places.secret(document["pullSecret"])
         places.credentials(text)
-        oc = Oc(places.path("first", "oc"), auth, document["registryCa"])
+        oc = Oc(places.path("first", "oc"), auth, document["registryCa"], places.path("home"))
         _ensure(document, oc, directory, stages)
         with stages("link"):
             changed = _link(directory)

@@ -8,9 +8,9 @@ import pytest
 
 from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, VERSION
-from tests.mirroring.world import BLOBS, MIRROR, RELEASE, STORAGE, World
+from tests.mirroring.world import BLOBS, MIRROR, PASSWORD, RELEASE, STORAGE, World
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
 def data(digest: str) -> str:
@@ -107,6 +107,30 @@ def test_a_damaged_blob_in_the_mirror_is_found_and_mirrored_again(
     uploads = both.uploads()
     assert uploads.pop(layer.partition(":")[2]) == 2
     assert set(uploads.values()) == {1}
+
+
+def test_a_registry_that_remembers_a_damaged_blob_is_restarted(both: World, made: Made) -> None:
+    both.stop("mirror")
+    unit = "docker-registry.service"
+    both.write(f"/etc/systemd/system/{unit}", "[Service]\nExecStart=docker-registry serve /etc/mirror.yml\n")
+    both.run("systemctl", "start", unit)
+    both.verb("mirror", both.document())
+    layer = made.images["cli"].blobs[2]
+    both.sh(f"truncate -s 1000 {data(layer)}")
+    both.run("systemctl", "restart", unit)
+    both.run(
+        "curl",
+        "-sfI",
+        "--cacert",
+        "/etc/mirror/ca.crt",
+        "-u",
+        f"okd:{PASSWORD}",
+        f"https://{MIRROR}/v2/okd/scos-content/blobs/{layer}",
+    )
+    both.calls()
+    _, said = both.verb("mirror", both.document())
+    assert f"restarting {unit}" in said
+    assert f"restart {unit}" in both.calls()
 
 
 @pytest.mark.parametrize("name", ["release", "cli", "pod"])

@@ -10,7 +10,7 @@ import pytest
 from tests.mirroring.conftest import Made
 from tests.mirroring.world import BLOBS, STORAGE, World
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
 def complete(world: World) -> None:

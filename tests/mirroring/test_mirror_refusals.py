@@ -10,7 +10,7 @@ from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, VERSION
 from tests.mirroring.world import MIRROR, PULL_SECRET, STORAGE, World, credentials
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 OTHER = f"sha256:{'1' * 64}"
 

@@ -10,7 +10,7 @@ from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import VERSION
 from tests.mirroring.world import MIRROR, RELEASE, World
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
 @pytest.fixture

@@ -24,18 +24,18 @@ PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy
 
 
 class Oc(NamedTuple):
-    """How to start an `oc`: its path, the file with the credentials, the file with the certificates it trusts."""
+    """How to start an `oc`: its path, files with the credentials and the certificates it trusts, a home."""
 
     program: str
     auth: str
     bundle: str
+    home: str
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Nothing of the caller's environment but the way out; a home of its own."""
-        home = places.path("home")
-        os.makedirs(home, mode=0o700, exist_ok=True)
+        os.makedirs(self.home, mode=0o700, exist_ok=True)
         own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        own.update(PATH=os.environ.get("PATH", "/usr/bin:/bin"), LC_ALL="C", HOME=home, TMPDIR=home)
+        own.update(PATH=os.environ.get("PATH", "/usr/bin:/bin"), LC_ALL="C", HOME=self.home, TMPDIR=self.home)
         own.update(SSL_CERT_FILE=self.bundle, REGISTRY_AUTH_FILE=self.auth, **(more or {}))
         return own
 
@@ -137,7 +137,8 @@ def patiently(
 ) -> Ended:
     """Run `once` until it succeeds, pausing longer each time that nothing was gained.
 
-    `once` is given how often it failed without gain; `gained` counts what is there. `diagnose` says what a message means and at which registry. Raises Failed.
+    `once` is given how often it failed without gain; `gained` counts what is there. `diagnose` says what a message
+    means and at which registry. Raises Failed.
     """
     failures, before = 0, gained()
     while True:

@@ -8,18 +8,22 @@ from __future__ import annotations
 import ssl
 from functools import cached_property
 from http.client import HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from okd_host import files, report
 from okd_host.mirror import places, trouble
-from okd_host.mirror.client import Oc
 from okd_host.mirror.payload import Image, split
 from okd_host.mirror.registry import Refused, Registry
 from okd_host.mirror.source import Network
 from okd_host.mirror.storage import Storage
 
+if TYPE_CHECKING:
+    from okd_host.media.load import Media
+
 NEEDED = {"release", "sources", "registry", "releaseRepository", "contentRepository", "archive", "registryCa"}
 NEEDED |= {"storage", "pullSecret"}
+# The registry answers 500 when it cannot write; only its disk says why.
+LITTLE = 64 * 1024 * 1024
 
 
 class Job:
@@ -45,10 +49,20 @@ class Job:
         self.credentials = places.credentials(text)
         self.storage = Storage(document["storage"])
 
+    @cached_property
+    def media(self) -> Media | None:
+        """The removable media, if that is where the release comes from."""
+        directory = (self.document.get("media") or {}).get("directory")
+        if not directory:
+            return None
+        from okd_host.media.load import Media
+
+        return Media(directory)
+
     @property
-    def media(self) -> str:
-        """The directory of the removable media, if that is where the release comes from."""
-        return str((self.document.get("media") or {}).get("directory", ""))
+    def origin(self) -> Media | Network:
+        """Where the release comes from."""
+        return self.media or self.network
 
     @property
     def unit(self) -> str:
@@ -90,16 +104,14 @@ class Job:
         context.load_verify_locations(self.bundle)
         return Network(context, self.credentials, self.attempts)
 
-    def oc(self, program: str) -> Oc:
-        """How to start oc."""
-        return Oc(program, self.auth, self.bundle)
-
     def unreachable(self, what: str, error: BaseException, host: str = "") -> report.Failed:
         """The failure to raise when asking a registry failed."""
         if isinstance(error, Refused):
-            # The number is at the end of an address that may hold others.
-            found = {401: "password", 403: "password", 404: "unknown", 429: "rate", 0: "content"}.get(error.status, "")
-            kind = next((one for one in trouble.MANY if one.kind == found), None)
-            return trouble.failed(what, str(error), error.host, trouble=kind)
+            # A digest in the text may hold any number.
+            kind = {401: "password", 403: "password", 404: "unknown", 429: "rate", 0: "content"}.get(error.status)
+            full = error.host == self.host and error.status >= 500 and self.storage.free() < LITTLE
+            kind = "full" if full else kind
+            found = trouble.named(kind) if kind else None
+            return trouble.failed(what, str(error), error.host, trouble=found)
         assert isinstance(error, (OSError, HTTPException))
         return trouble.failed(what, f"{type(error).__name__}: {error}", host or self.source.partition("/")[0])

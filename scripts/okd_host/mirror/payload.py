@@ -40,6 +40,29 @@ class Release(NamedTuple):
     images: tuple[Image, ...]
 
 
+class Contents(NamedTuple):
+    """What an image consists of: its manifests (a list has several; None is one that nobody has), its blobs' sizes."""
+
+    manifests: dict[str, bytes | None]
+    sizes: dict[str, int]
+
+
+def contents(digest: str, get: Callable[[str], bytes | None]) -> Contents:
+    """What the image `digest` consists of; `get` returns a manifest."""
+    found = Contents({}, {})
+    waiting = [digest]
+    while waiting:
+        current = waiting.pop()
+        content = found.manifests[current] = get(current)
+        document = json.loads(content) if content else {}
+        waiting += [row["digest"] for row in document.get("manifests", [])]
+        for row in [*([document["config"]] if "config" in document else []), *document.get("layers", [])]:
+            # The content of a layer with addresses of its own is nobody's to mirror.
+            if not row.get("urls"):
+                found.sizes[row["digest"]] = row["size"]
+    return found
+
+
 def split(reference: str) -> tuple[str, str, str]:
     """Repository (with its registry), tag and digest of an image reference."""
     rest, _, digest = reference.partition("@")
@@ -91,10 +114,8 @@ def _files(document: dict[str, Any], source: str, fetch: Fetch) -> dict[str, Any
     )
 
 
-def read(
-    source: str, digest: str, *, architecture: str, repository: str, fetch: Fetch
-) -> tuple[Release, dict[str, Any]]:
-    """The release whose image is `digest` in `source`, and its metadata; its payload goes to `repository`."""
+def read(source: str, digest: str, *, architecture: str, repository: str, fetch: Fetch) -> Release:
+    """The release whose image is `digest` in `source`; its payload goes to `repository`."""
     document = json.loads(fetch("manifests", source, digest))
     found = _files(_own_manifest(document, source, architecture, fetch), source, fetch)
     images = []
@@ -105,7 +126,7 @@ def read(
         images.append(Image(tag["name"], wanted, place, repository))
     metadata = found.get(METADATA, {})
     version = str(metadata.get("version") or found[REFERENCES]["metadata"]["name"])
-    return Release(digest, version, source, tuple(images)), metadata
+    return Release(digest, version, source, tuple(images))
 
 
 def check(release: Release, *, version: str | None, sources: Sequence[str]) -> None:

@@ -76,13 +76,18 @@ def bundle(trust: Iterable[str], registry_ca: str) -> str:
     with suppress(FileNotFoundError), open(target, "rb") as known:
         if known.read() == content:
             return target
-    files.write_now(target, content)
+    write(target, content, 0o644)
     return target
 
 
 def remember(target: str, document: Any, mode: int = 0o600) -> None:
     """Replace `target` with `document` as JSON."""
-    files.write_now(target, json.dumps(document).encode() + b"\n", mode=mode)
+    write(target, json.dumps(document).encode() + b"\n", mode)
+
+
+def write(target: str, content: bytes, mode: int) -> None:
+    """Replace `target` atomically, as a file of whoever runs this."""
+    files.write_now(target, content, mode=mode, uid=os.geteuid(), gid=os.getegid())
 
 
 def recall(target: str) -> Any:

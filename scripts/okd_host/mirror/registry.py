@@ -17,11 +17,12 @@ import urllib.parse
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from okd_host.mirror import trouble
 
 TIMEOUT = 30.0
+BLOCK = 1024 * 1024
 ACCEPT = ", ".join(
     (
         "application/vnd.docker.distribution.manifest.v2+json",
@@ -90,7 +91,7 @@ class Registry:
             place = place.rpartition("/")[0]
         return ""
 
-    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | BinaryIO | None) -> Answer:
         """One exchange on the kept connection; a kept connection that was closed meanwhile is opened again."""
         parts = urllib.parse.urlsplit(url)
         kept: dict[str, HTTPConnection] = self._own.__dict__.setdefault("kept", {})
@@ -100,7 +101,7 @@ class Registry:
             if not old:
                 secure = parts.scheme == "https"
                 kept[place] = (
-                    HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=self.context)
+                    HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=self.context, blocksize=BLOCK)
                     if secure
                     else HTTPConnection(parts.netloc, timeout=TIMEOUT)
                 )
@@ -115,7 +116,8 @@ class Registry:
             except (OSError, HTTPException):
                 connection.close()
                 del kept[place]
-                if not old:
+                # What was read of a file is gone.
+                if not old or not (body is None or isinstance(body, bytes)):
                     raise
 
     def _log_in(self, challenge: str, repository: str, refused: str) -> bool:
@@ -142,7 +144,12 @@ class Registry:
         return True
 
     def _ask(
-        self, method: str, path: str, repository: str, headers: dict[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        repository: str,
+        headers: dict[str, str] | None = None,
+        body: bytes | BinaryIO | None = None,
     ) -> Answer:
         url = path if "://" in path else f"https://{self.host}{path}"
         logged_in = False
@@ -217,14 +224,23 @@ class Registry:
             self.ask("DELETE", answer.headers["location"], repository)
         return answer.status == 201
 
-    def put(self, repository: str, digest: str, content: bytes) -> None:
-        """Upload a small blob."""
+    def put(self, repository: str, digest: str, content: bytes | BinaryIO, size: int) -> None:
+        """Upload a blob in one go, without trying again."""
         answer = self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository)
         if answer.status == 202:
             location = urllib.parse.urljoin(f"https://{self.host}/", answer.headers["location"])
             joint = "&" if "?" in location else "?"
             url = f"{location}{joint}{urllib.parse.urlencode({'digest': digest})}"
-            answer = self.ask("PUT", url, repository, {"Content-Type": "application/octet-stream"}, content)
+            sent = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            answer = self._ask("PUT", url, repository, sent, content)
+        self._created(answer, f"upload of {digest} to {repository}")
+
+    def put_manifest(self, repository: str, reference: str, content: bytes, kind: str) -> None:
+        """Upload a manifest under its digest or a tag."""
+        path = f"/v2/{repository}/manifests/{reference}"
+        self._created(self.ask("PUT", path, repository, {"Content-Type": kind}, content), f"upload to {path}")
+
+    def _created(self, answer: Answer, what: str) -> None:
         if answer.status != 201:
             text = answer.body.decode(errors="replace")[:300]
-            raise Refused(self.host, answer.status, f"upload of {digest} to {repository}: HTTP {answer.status} {text}")
+            raise Refused(self.host, answer.status, f"{what}: HTTP {answer.status} {text}")

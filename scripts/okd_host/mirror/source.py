@@ -26,6 +26,8 @@ class Network:
             self._registries[host] = Registry(host, self._context, self._credentials, self._tries)
         return self._registries[host]
 
+    origin = "the upstream"
+
     def ping(self, sources: Sequence[str]) -> None:
         """Every registry of `sources` answers."""
         for host, repository in {source.partition("/")[0]: source.partition("/")[2] for source in sources}.items():

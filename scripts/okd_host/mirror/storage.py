@@ -16,7 +16,7 @@ from okd_host import files
 from okd_host.mirror import places
 
 CHUNK = 1024 * 1024
-STALE = 600.0
+STALE = 60.0
 LAYERS = "_layers"
 REVISIONS = "_manifests/revisions"
 
@@ -118,8 +118,18 @@ class Storage:
                         total += os.path.getsize(os.path.join(folder, entry, "data"))
         return total
 
+    def settle(self, repositories: set[str]) -> None:
+        """Wait, for some seconds at most, until the registry is done with what a killed run had sent."""
+        before = -1
+        for _ in range(20):
+            now = self.uploading(repositories)
+            if now in (0, before):
+                return
+            before = now
+            time.sleep(0.5)
+
     def clear_uploads(self, repositories: set[str]) -> int:
-        """Remove what killed uploads left, once nothing has been written to it for ten minutes; how many."""
+        """Remove what killed uploads left, once nothing has been written to it for a minute; how many."""
         cleared = 0
         for repository in repositories:
             folder = os.path.join(self._base, "repositories", repository, "_uploads")

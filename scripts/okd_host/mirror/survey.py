@@ -6,11 +6,9 @@ have its size and its content. Owns taking damaged things away as well. Does not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from http.client import HTTPException
 
-from okd_host.mirror.payload import Fetch, Image
+from okd_host.mirror.payload import Fetch, Image, contents
 from okd_host.mirror.registry import Refused, Registry, concurrently, digest_of
 from okd_host.mirror.storage import LAYERS, REVISIONS, Storage
 
@@ -28,10 +26,9 @@ class Survey:
         self.repositories = {image.repository for image in images}
         self.sizes: dict[str, int] = {}
         self.blobs: dict[Image, set[str]] = {image: set() for image in images}
-        self.manifests: dict[Image, set[str]] = {image: set() for image in images}
+        self.manifests: dict[Image, dict[str, bytes | None]] = {}
         self.lacking: dict[Image, str] = {}
         self.damaged: set[str] = set()
-        self._contents: dict[str, bytes] = {}
         self._fetch = fetch
         for _ in concurrently(self._image, images):
             pass
@@ -39,20 +36,10 @@ class Survey:
         storage.save()
 
     def _image(self, image: Image) -> None:
-        waiting = [image.digest]
-        while waiting:
-            digest = waiting.pop()
-            self.manifests[image].add(digest)
-            content = self._manifest(image, digest)
-            if content is None:
-                continue
-            document = json.loads(content)
-            waiting += [row["digest"] for row in document.get("manifests", [])]
-            for row in [*([document["config"]] if "config" in document else []), *document.get("layers", [])]:
-                # The content of a layer with addresses of its own is nobody's to mirror.
-                if not row.get("urls"):
-                    self.sizes[row["digest"]] = row["size"]
-                    self.blobs[image].add(row["digest"])
+        found = contents(image.digest, lambda digest: self._manifest(image, digest))
+        self.manifests[image] = found.manifests
+        self.blobs[image] = set(found.sizes)
+        self.sizes.update(found.sizes)
 
     def _manifest(self, image: Image, digest: str) -> bytes | None:
         """A manifest from the mirror; from the source when the mirror lacks it."""
@@ -66,10 +53,7 @@ class Survey:
             self._damage(digest, image, f"manifest {digest} is damaged (HTTP {answer.status})")
         else:
             self.lacking.setdefault(image, f"manifest {digest} is missing")
-        if not self._fetch:
-            return None
-        self._contents[digest] = self._fetch("manifests", image.source, digest)
-        return self._contents[digest]
+        return self._fetch("manifests", image.source, digest) if self._fetch else None
 
     def _damage(self, digest: str, image: Image, why: str) -> None:
         self.damaged.add(digest)
@@ -124,14 +108,16 @@ class Survey:
 
         oc copies no blob of an image whose manifest it finds.
         """
-        for digest in self.damaged & set(self._contents):
-            self.storage.replace(digest, self._contents[digest])
         for image in self.lacking:
+            for digest, content in self.manifests[image].items():
+                if digest in self.damaged and content:
+                    self.storage.replace(digest, content)
             self._forget("manifests", image.repository, image.digest)
             for digest in self.damaged & self.blobs[image]:
+                # First of all: the registry would remember the size of what it forgets.
+                self.storage.remove(digest)
                 for repository in self.repositories:
                     self._forget("blobs", repository, digest)
-                self.storage.remove(digest)
         self.storage.save()
 
     def _forget(self, kind: str, repository: str, digest: str) -> None:
@@ -159,15 +145,11 @@ class Survey:
             have = {name for name in repositories if self.storage.linked(name, LAYERS, digest)}
             if not have and self.sizes[digest] < small and self._fetch:
                 first = sorted(repositories)[0]
-                self.mirror.put(first, digest, self._fetch("blobs", origin[digest], digest))
+                content = self._fetch("blobs", origin[digest], digest)
+                self.mirror.put(first, digest, content, len(content))
                 have = {first}
             for repository in sorted(repositories - have) if have else ():
                 self.mirror.mount(repository, digest, sorted(have)[0])
-
-
-def passing(error: BaseException) -> bool:
-    """Whether `error` is one of the ways in which asking a registry fails."""
-    return isinstance(error, (Refused, OSError, HTTPException))
 
 
 def names(images: Iterable[Image]) -> str:

@@ -26,20 +26,20 @@ MANY = (
         "full",
         r"no space left on device|Errno 28|disk quota exceeded",
         "the registry's disk is full",
-        "enlarge the registry's data volume (or take images out of the settings); the next run goes on where this stopped",
+        "enlarge the registry's data volume (or mirror less); the next run goes on where this stopped",
     ),
     Trouble(
         "clock",
         r"not yet valid|certificate has expired",
         "a certificate is outside its time: expired, or this host's clock is wrong",
-        "compare `date` on the services host with the certificate of {host}; set the clock (chronyc makestep) or renew it",
+        "compare `date` on the services host with the certificate of {host}; set the clock or renew the certificate",
     ),
     Trouble(
         "san",
         r"doesn't contain any IP SANs|not valid for any names|is valid for .*, not |legacy Common Name"
         r"|[Hh]ostname mismatch|IP address mismatch|doesn't match",
         "the certificate of {host} is not made out for that name",
-        "use the name that is in its certificate in the settings, or have {host} get a certificate with this name (SAN)",
+        "name {host} in the settings as its certificate does, or give it a certificate with this name (SAN)",
     ),
     Trouble(
         "trust",
@@ -51,7 +51,7 @@ MANY = (
         "rate",
         r"\b429\b|toomanyrequests|too many requests|rate limit",
         "{host} limits how much it serves at a time",
-        "wait, then run the update again: it goes on where this stopped; credentials in release.pullSecret raise the limit",
+        "run the update again later: it goes on where this stopped; credentials in release.pullSecret raise the limit",
         passing=True,
     ),
     Trouble(
@@ -97,6 +97,11 @@ OTHER = Trouble(
 def recognise(text: str) -> Trouble:
     """The kind of trouble that `text` speaks of."""
     return next((one for one in MANY if re.search(one.pattern, text, re.IGNORECASE)), OTHER)
+
+
+def named(kind: str) -> Trouble:
+    """The trouble of that kind."""
+    return next(one for one in MANY if one.kind == kind)
 
 
 def failed(what: str, text: str, host: str, *, trouble: Trouble | None = None, in_service: str = "") -> report.Failed:
