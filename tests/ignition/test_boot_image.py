@@ -17,7 +17,7 @@ from tests.ignition.world import result
 from tests.scripts.host import HERE as SERVER
 from tests.scripts.host import Host
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 PARTS = ("kernel", "initramfs", "rootfs")
 CONTENT = {part: hashlib.shake_256(part.encode()).digest(700_000) for part in PARTS}

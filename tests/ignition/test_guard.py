@@ -13,7 +13,7 @@ import pytest
 from tests.ignition import world
 from tests.ignition.world import INSTALL, NAMES, PUBLISHED, Site, document, in_bootstrap
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 AGED = "it is 13.0 h old, and made again after 12 h"
 

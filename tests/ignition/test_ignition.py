@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.certificates import CERTIFICATE
+from tests.cluster.conftest import planned
+from tests.cluster.test_ignition import document as programs_document
+from tests.cluster.test_manifests import SECRETS
+from tests.conftest import STACK_FILES
 from tests.ignition import world
 from tests.ignition.world import INSTALL, NAMES, PUBLISHED, Site, document, in_bootstrap
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
 def copied(site: Site, to: Path) -> Path:
@@ -155,6 +160,48 @@ def test_a_damaged_set_is_made_again(settled: Site) -> None:
     assert "the set is damaged (ValueError: bootstrap.ign changed since it was made)" in done.stdout
     assert world.result(done)["reused"] is False
     assert settled.published() == settled.kept().configs
+
+
+@pytest.mark.parametrize("stack", sorted(STACK_FILES))
+def test_the_programs_own_manifests_and_install_config_make_a_set(
+    site: Site, stack: str, validate: Callable[[Path], str], tmp_path: Path
+) -> None:
+    plan = planned(stack)
+    texts = plan.ignition_secret_texts(**(SECRETS | {"ca_certificate": CERTIFICATE}))
+    assert site.host.agent("secrets", "release", document=texts).returncode == 0
+    given = programs_document(plan)
+    site.tool(given["release"])
+    given["api"]["address"] = "127.0.0.1"
+    done = site.run("ignition", given)
+    assert world.result(done)["reused"] is False
+    ours = len(given["manifests"]) + len(given["secretManifests"])
+    assert f"{ours} of ours added, replacing cluster-scheduler-02-config.yml" in done.stdout
+    assert validate(copied(site, tmp_path)).count(": valid") == 3
+
+
+LABELLED = "from okd_host import files; files.SELINUX = '/etc/hostname'"
+
+
+def test_where_selinux_is_enabled_the_type_is_set_before_the_files_are_served(settled: Site) -> None:
+    settled.host.write("/usr/local/bin/restorecon", "#!/bin/sh\n", "755")
+    settled.host.write(
+        "/usr/local/bin/chcon",
+        '#!/bin/sh\nls -d "$4"/* /var/www/okd/ignition/* > /run/seen\necho "$@" > /run/asked\n',
+        "755",
+    )
+    settled.host.sh(f"rm {PUBLISHED}/master.ign")
+    assert settled.ignition(snippet=LABELLED)["reused"] is True
+    staged = "/var/www/okd/.ignition.okd-new/set"
+    assert settled.host.read("/run/asked") == f"-R -t httpd_sys_content_t {staged}\n"
+    seen = settled.host.read("/run/seen").split()
+    assert seen == [f"{staged}/{name}" for name in NAMES] + [f"{PUBLISHED}/{NAMES[0]}", f"{PUBLISHED}/{NAMES[2]}"]
+    settled.host.write("/usr/local/bin/chcon", "#!/bin/sh\necho invalid context; exit 1\n", "755")
+    settled.host.sh(f"rm {PUBLISHED}/master.ign")
+    done = settled.run("ignition", snippet=LABELLED)
+    assert done.returncode == 1
+    assert "stage 8/8 publish failed: the ignition configs cannot be labelled httpd_sys_content_t" in done.stderr
+    assert "invalid context" in done.stderr
+    assert settled.host.run("ls", PUBLISHED).split() == [NAMES[0], NAMES[2]]
 
 
 def test_of_two_runs_at_once_the_second_waits_and_uses_what_the_first_made(site: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.ignition import world
 from tests.ignition.world import INSTALL, PUBLISHED, Site, document
 
-pytestmark = pytest.mark.daemons
+pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
 def refused(site: Site, given: Any, snippet: str = "", hours: float = 0) -> str:

@@ -26,7 +26,7 @@ LIMIT = 1800.0
 # Holds every private key of the set.
 STATE = ".openshift_install_state.json"
 LOG = ".openshift_install.log"
-TOLD = re.compile(r'level=(?P<level>\w+) msg="?(?P<text>.*?)"?$')
+TOLD = re.compile(r'level=(?P<level>\w+) msg=(?:"(?P<quoted>.*)"|(?P<plain>.*))$')
 # Said of every release that was mirrored.
 EXPECTED = ("Found override for release image",)
 
@@ -103,11 +103,7 @@ def create(tools: str, target: str, stages: report.Stages) -> int:
     """Run `openshift-install create <target>`; the number of its warnings. Raises Failed with its own message."""
     argv = [os.path.join(tools, "openshift-install"), "create", target, "--dir", NEW]
     done = run(argv, limit=LIMIT, heartbeat=lambda: stages.waiting(f"openshift-install create {target}"))
-    told = [
-        (match["level"], match["text"].replace('\\"', '"'))
-        for match in map(TOLD.search, done.output.splitlines())
-        if match
-    ]
+    told = [(match["level"], _text(match)) for match in map(TOLD.search, done.output.splitlines()) if match]
     if done.code:
         errors = [text for level, text in told if level in ("error", "fatal")]
         raise report.Failed(
@@ -121,6 +117,10 @@ def create(tools: str, target: str, stages: report.Stages) -> int:
     for text in warnings:
         report.say(f"  openshift-install: {text}")
     return len(warnings)
+
+
+def _text(match: re.Match[str]) -> str:
+    return match["plain"] if match["quoted"] is None else match["quoted"].replace('\\"', '"')
 
 
 def tidy(keep: Mapping[str, bytes]) -> None:
