@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from lab.release import oc
 from tests.mirroring import world
 from tests.mirroring.world import World
 
@@ -17,14 +18,11 @@ class Made(NamedTuple):
     digest: str
     images: dict[str, Any]
     extra: Any
+    key: str
 
 
 def real_oc() -> Path:
     """The real oc; built by the lab."""
-    try:
-        from lab.release import oc
-    except ImportError:
-        return Path("/tmp/oc-first")
     return oc()
 
 
@@ -33,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Certificates, an upstream with a tiny release, and the archive with the real oc."""
     path = tmp_path_factory.mktemp("upstream")
     found = world.build(path, real_oc())
-    return Made(path, found["digest"], found["images"], found["extra"])
+    return Made(path, found["digest"], found["images"], found["extra"], found["key"])
 
 
 @pytest.fixture

@@ -129,11 +129,11 @@ def test_a_blob_that_was_damaged_later_comes_from_the_media_again(loading: tuple
 def test_a_load_that_was_killed_goes_on_and_uploads_nothing_twice(loading: tuple[World, Path], made: Made) -> None:
     world, media = loading
     agent = world.start_agent("mirror", wanted(world, made, media))
-    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 3 && kill -STOP $(cat /run/mirror.pid)", 30)
+    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 3 && {world.frozen('mirror')}", 30)
     world.kill_agent()
     agent.communicate(timeout=30)
     assert agent.returncode != 0
-    world.sh("kill -CONT $(cat /run/mirror.pid)")
+    world.thaw("mirror")
     world.verb("mirror", wanted(world, made, media))
     assert set(world.uploads().values()) == {1}
 

@@ -48,6 +48,30 @@ def test_every_blob_is_uploaded_once_also_one_that_two_repositories_share(both: 
     assert {digest.partition(":")[2] for image in made.images.values() for digest in image.blobs} <= set(uploads)
 
 
+def test_the_signature_of_the_release_is_verified_and_kept(both: World, made: Made) -> None:
+    _, said = both.verb("mirror", both.document())
+    name = f"signatures/signature-sha256-{made.digest[7:23]}.json"
+    assert f"kept in {RELEASE}/{name}" in said
+    assert "NOT VERIFIED" not in said
+    assert json.loads(both.read(f"{RELEASE}/{name}"))["kind"] == "ConfigMap"
+    assert json.loads(both.read(f"{RELEASE}/mirror.json"))["signature"] == {"file": name, "verified": True, "why": ""}
+    assert f"kept in {RELEASE}/{name}" in both.verb("mirror", both.document())[1]
+
+
+@pytest.mark.parametrize("store", ["empty", "wrong", "down"])
+def test_a_release_that_its_own_keys_do_not_verify_is_mirrored_and_said_to_be(
+    both: World, made: Made, store: str
+) -> None:
+    both.stop("signatures")
+    place = f"/srv/web/openshift/release/{made.digest.replace(':', '=')}"
+    both.write(f"{place}/{'signature-1' if store == 'wrong' else 'nothing'}", "no signature\n")
+    if store != "down":
+        both.signatures("/srv/web")
+    _, said = both.verb("mirror", both.document())
+    assert "the release has none; THE RELEASE IS NOT VERIFIED: An image was retrieved that failed verification" in said
+    assert "THE RELEASE IS NOT VERIFIED" in both.verb("mirror", both.document())[1]
+
+
 def test_a_verifying_run_starts_no_oc_and_needs_no_upstream(both: World) -> None:
     both.verb("mirror", both.document())
     starts, before = both.starts(), both.uploads()

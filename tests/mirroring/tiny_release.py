@@ -11,6 +11,7 @@ import io
 import json
 import random
 import tarfile
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,39 @@ version:"""
     + IMAGE_MARK
     + b"\n"
 )
+
+
+STORE = "http://signatures.example:8080/openshift/release"
+
+
+def verification(public: str) -> str:
+    """Whom a cluster with this release trusts, as OKD's own releases say it."""
+    return f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: keys
+  namespace: openshift-config-managed
+  annotations:
+    release.openshift.io/verification-config-map: ""
+data:
+  store-tiny: {STORE}
+  verifier-public-key-tiny: |
+{textwrap.indent(public, "    ")}"""
+
+
+def statement(digest: str) -> str:
+    """What the signature of a release signs."""
+    return json.dumps(
+        {
+            "critical": {
+                "image": {"docker-manifest-digest": digest},
+                "type": "atomic container signature",
+                "identity": {"docker-reference": SPEC},
+            },
+            "optional": {"creator": "test"},
+        }
+    )
 
 
 class Image(NamedTuple):
@@ -117,12 +151,10 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def images(storage: Storage, layer: int) -> dict[str, Image]:
+def images(storage: Storage, layer: int, public: str) -> dict[str, Image]:
     """The payload: five images on one base layer, one of them a manifest list."""
     base = archive({"etc/base": noise(0, layer)})
-    operator = {
-        "manifests/0000_00_config.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: y}\n"
-    }
+    operator = {"manifests/0000_00_keys.yaml": verification(public).encode()}
     found = {
         "cluster-version-operator": storage.image(
             CONTENT, [base, archive(operator)], {"io.openshift.release.operator": "true"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from lab.release import signing
 from tests.mirroring import tiny_release
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, Image, Storage
 from tests.scripts.host import Host
@@ -77,7 +78,9 @@ class World(Host):
         super().__init__()
         self.made = made
         self.sh(f"cp -r {made}/tls /run/tls")
-        self.sh("printf '127.0.0.3 services.okd.lab.example\\n127.0.0.2 upstream.example\\n' >> /etc/hosts")
+        self.sh(
+            "printf '127.0.0.3 services.okd.lab.example\\n127.0.0.2 upstream.example\\n127.0.0.2 signatures.example\\n' >> /etc/hosts"
+        )
         for name, user, password in (("mirror", "okd", PASSWORD), ("upstream", "reader", UPSTREAM_PASSWORD)):
             self.run("sh", "-c", f"htpasswd -niB -C 5 {user} > /run/tls/{name}.htpasswd", stdin=password)
         self.sh(f"mkdir -p {STORAGE} /etc/mirror && cp /run/tls/ca.crt /etc/mirror/ca.crt")
@@ -112,7 +115,13 @@ class World(Host):
 
     def upstream(self, certificate: str = "") -> World:
         self.registry("upstream", "127.0.0.2", str(self.made / "upstream"), certificate)
+        self.signatures(str(self.made / "web"))
         return self
+
+    def signatures(self, root: str) -> None:
+        """Serve the store of signatures."""
+        self.daemon("signatures", f"/usr/bin/python3 -m http.server 8080 --bind 127.0.0.2 --directory {root}")
+        self.eventually("ss -ltn | grep 127.0.0.2:8080")
 
     def daemon(self, name: str, command: str) -> None:
         """Start `command`; its log goes to /run/NAME.log."""
@@ -122,6 +131,15 @@ class World(Host):
     def stop(self, name: str) -> None:
         self.sh(f"kill -9 $(cat /run/{name}.pid)")
         self.daemons.pop(name).wait()
+
+    def frozen(self, name: str) -> str:
+        """The shell command that stops a daemon where it is."""
+        return f"kill -STOP $(cat /run/{name}.pid)"
+
+    def thaw(self, name: str) -> None:
+        """Let it go on; nsenter stops itself with what it started."""
+        self.sh(f"kill -CONT $(cat /run/{name}.pid)")
+        self.daemons[name].send_signal(signal.SIGCONT)
 
     def faults(self, mode: str, *arguments: str) -> None:
         """Reach the upstream through a proxy that misbehaves."""
@@ -196,19 +214,34 @@ def build(made: Path, oc: Path, layer: int = 3_000_000) -> dict[str, Any]:
     (made / "oc").chmod(0o755)
     subprocess.run(["tar", "-C", str(made), "-czf", str(made / "oc.tar.gz"), "oc"], check=True)
     storage = Storage(made / "upstream")
-    found: dict[str, Image] = tiny_release.images(storage, layer)
-    extra = storage.image("extra/tool", [tiny_release.archive({"tool": tiny_release.noise(9, 100_000)})], {})
-    (made / "stream.json").write_text(json.dumps(tiny_release.stream(found)))
+    with signing.key() as key:
+        found: dict[str, Image] = tiny_release.images(storage, layer, key.public)
+        extra = storage.image("extra/tool", [tiny_release.archive({"tool": tiny_release.noise(9, 100_000)})], {})
+        (made / "stream.json").write_text(json.dumps(tiny_release.stream(found)))
+        (made / "web").mkdir()
+        _new(made, oc, sorted(found))
+        digest = _pushed(made)
+        (made / "statement").write_text(tiny_release.statement(digest))
+        place = made / "web/openshift/release" / digest.replace(":", "=") / "signature-1"
+        key.sign(made / "statement", place)
+    return {"digest": digest, "images": found, "extra": extra, "key": key.public}
+
+
+def _pushed(made: Path) -> str:
+    """The digest of the release image in the upstream."""
+    tag = made / f"upstream/docker/registry/v2/repositories/okd/scos-release/_manifests/tags/{tiny_release.VERSION}"
+    return (tag / "current/link").read_text()
+
+
+def _new(made: Path, oc: Path, names: list[str]) -> None:
+    """Make the release image and push it."""
     world = World(made)
     try:
         world.upstream()
         world.write("/run/auth.json", PULL_SECRET)
         argv = ["env", "SSL_CERT_FILE=/run/tls/upstream-ca.crt", str(oc), "adm", "release", "new"]
         argv += ["--registry-config=/run/auth.json", f"--from-image-stream-file={made}/stream.json"]
-        argv += [f"--include={','.join(found)}", f"--name={tiny_release.VERSION}", f"--to-image={SPEC}"]
+        argv += [f"--include={','.join(names)}", f"--name={tiny_release.VERSION}", f"--to-image={SPEC}"]
         sys.stdout.write(world.run(*argv))
     finally:
         world.close()
-    tag = made / f"upstream/docker/registry/v2/repositories/okd/scos-release/_manifests/tags/{tiny_release.VERSION}"
-    digest = (tag / "current/link").read_text()
-    return {"digest": digest, "images": found, "extra": extra, "size": os.path.getsize(made / "oc")}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from okd_host import report
-from okd_host.mirror import client, places, record, trouble
+from okd_host.mirror import client, oc_mirror, places, record, trouble
 from okd_host.mirror.client import Ended, Oc
 from okd_host.mirror.job import Job
 from okd_host.mirror.payload import Image, Release, split
@@ -90,9 +90,16 @@ def copy(job: Job, kind: str, survey: Survey, release: Release, program: str, st
         job.media.signatures(places.path(record.SIGNATURES))
         return ""
     oc = Oc(program, job.auth, job.bundle, places.path("home"))
-    argv = release_argv(oc, job, release) if kind == "release" else images_argv(oc, job, list(survey.lacking))
+    more: dict[str, str] = {}
+    if job.engine == "oc-mirror":
+        argv, more = oc_mirror.prepare(job, release)
+    else:
+        argv = release_argv(oc, job, release) if kind == "release" else images_argv(oc, job, list(survey.lacking))
 
     def once(failures: int) -> Ended:
+        if job.engine == "oc-mirror":
+            # It mounts and goes on by itself; what it mirrors beside the release is not known here.
+            return client.run(argv, oc.environment(more), progress.say)
         survey.share(SMALL)
         # Its first step fails as a whole with any of its connections: the fewer, the better on a bad network.
         fewer = [f"--max-per-registry={max(6 // 3**failures, 1)}"] if failures else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from okd_host import report
@@ -94,24 +94,45 @@ def _own_manifest(document: dict[str, Any], source: str, architecture: str, fetc
     return loaded
 
 
+def _layers(document: dict[str, Any], source: str, fetch: Fetch) -> Iterator[tarfile.TarFile]:
+    """The layers of an image, the last one first."""
+    for layer in reversed(document["layers"]):
+        with tarfile.open(fileobj=io.BytesIO(fetch("blobs", source, layer["digest"]))) as archive:
+            yield archive
+
+
+def _texts(archive: tarfile.TarFile, wanted: Callable[[str], bool]) -> dict[str, str]:
+    """The files of a layer whose names are `wanted`."""
+    found = {}
+    for member in archive:
+        name = member.name.lstrip("./")
+        reader = archive.extractfile(member) if member.isfile() and wanted(name) else None
+        if reader:
+            found[name] = reader.read().decode(errors="replace")
+    return found
+
+
 def _files(document: dict[str, Any], source: str, fetch: Fetch) -> dict[str, Any]:
     """The two files that describe the release; they are in one of the last layers."""
-    for layer in reversed(document["layers"]):
-        found = {}
-        content = fetch("blobs", source, layer["digest"])
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive:
-                name = member.name.lstrip("./")
-                reader = archive.extractfile(member) if name in (REFERENCES, METADATA) else None
-                if reader:
-                    found[name] = json.load(reader)
+    for archive in _layers(document, source, fetch):
+        found = _texts(archive, lambda name: name in (REFERENCES, METADATA))
         if REFERENCES in found:
-            return found
+            return {name: json.loads(text) for name, text in found.items()}
     raise _wrong(
         f"{source} holds no release",
         f"no layer of the image has {REFERENCES}",
         "set release.image in the settings to a release image",
     )
+
+
+def manifests(source: str, digest: str, *, architecture: str, fetch: Fetch) -> list[str]:
+    """The manifests in a release image that a cluster is made of, in the order of their names."""
+    document = _own_manifest(json.loads(fetch("manifests", source, digest)), source, architecture, fetch)
+    for archive in _layers(document, source, fetch):
+        found = _texts(archive, lambda name: name.startswith("release-manifests/"))
+        if REFERENCES in found:
+            return [found[name] for name in sorted(found) if name not in (REFERENCES, METADATA)]
+    return []
 
 
 def read(source: str, digest: str, *, architecture: str, repository: str, fetch: Fetch) -> Release:

@@ -44,6 +44,10 @@ class Record:
         rows = {row["name"]: row["digest"] for row in self.known.get("extra", [])}
         return str(rows.get(image.name, ""))
 
+    def same_image_set(self) -> bool:
+        """Whether oc-mirror has mirrored this very image set: what is in its catalogs no one but it knows."""
+        return self.job.engine != "oc-mirror" or self.known.get("imageSet") == self.job.document.get("imageSet")
+
     def signature(self, release: Release, said: str) -> dict[str, Any]:
         """The state of the signature: by what oc `said` when it copied, as recorded when it did not have to."""
         if not said and self.known.get("digest") == release.digest:
@@ -65,6 +69,7 @@ class Record:
             "images": [{"name": i.name, "digest": i.digest, "source": i.source} for i in release.images],
             "extra": [{"name": i.name, "digest": i.digest} for i in extra],
             "signature": signature,
+            "imageSet": self.job.document.get("imageSet"),
         }
         if document != self.known:
             places.write(self.path, json.dumps(document, indent=1).encode() + b"\n", 0o644)

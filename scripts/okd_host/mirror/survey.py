@@ -29,6 +29,8 @@ class Survey:
         self.manifests: dict[Image, dict[str, bytes | None]] = {}
         self.lacking: dict[Image, str] = {}
         self.damaged: set[str] = set()
+        # Right in the storage, and yet the registry says something else.
+        self.unserved: set[str] = set()
         self._fetch = fetch
         for _ in concurrently(self._image, images):
             pass
@@ -79,6 +81,8 @@ class Survey:
         for (repository, digest), found in zip(
             sorted(asked), concurrently(lambda pair: self.mirror.has(*pair, self.sizes[pair[1]]), sorted(asked))
         ):
+            if not found:
+                self.unserved.add(digest)
             for image in self.images if not found else ():
                 if image.repository == repository and digest in self.blobs[image]:
                     self._damage(digest, image, f"the registry does not serve blob {digest}")

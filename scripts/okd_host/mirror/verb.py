@@ -136,7 +136,8 @@ class _Run:
     def copy(self, stage: str, kind: str) -> None:
         with self.stages(stage):
             survey = self.surveys[kind]
-            if not survey.lacking:
+            due = kind == "release" and not self.record.same_image_set()
+            if not survey.lacking and not due:
                 self.stages.detail = f"nothing to copy: {len(survey.images)} images are there"
                 return
             size = survey.to_copy()
@@ -149,7 +150,7 @@ class _Run:
                 if survey.lacking:
                     report.say(f"  {names(survey.lacking)}: {next(iter(survey.lacking.values()))}; copying once more")
                     self._copy(kind)
-                if self.surveys[kind].lacking and self.job.unit:
+                if self.surveys[kind].unserved and self.job.unit:
                     self._restart()
                     self.surveys[kind] = self._survey(list(survey.images), fetch=False)
                 still = self.surveys[kind].lacking
