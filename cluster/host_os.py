@@ -13,7 +13,8 @@ from cluster.host_files import SelinuxPolicy
 HTTP_ROOT = "/var/www/okd"
 REGISTRY_MOUNT = "/var/lib/okd-registry"
 # Where the release's tools and ignition configs are made, and where its tools are called by name.
-RELEASE, TOOLS = "/var/lib/okd-libvirt/release", "/usr/local/bin"
+# On the data volume, which outlives the host: a cluster's first credentials must.
+RELEASE, TOOLS = "/var/lib/okd-registry/okd-libvirt", "/usr/local/bin"
 # What a machine's boot leaves on the services host.
 BOOT_LOG, REPORT_LOG = "/var/log/nginx/boot.log", "/var/log/nginx/report.log"
 LEASES = "/var/lib/kea/kea-leases4.csv"

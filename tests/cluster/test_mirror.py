@@ -52,7 +52,7 @@ def test_the_mirror_is_told_everything_and_no_secret(tmp_path: Any) -> None:
         "images": [{"source": IMAGE, "repository": "x/y"}],
         "engine": "oc",
         "imageSet": None,
-        "archive": "/var/lib/okd-libvirt/release/downloads/oc.tar.gz",
+        "archive": "/var/lib/okd-registry/okd-libvirt/downloads/oc.tar.gz",
         "trust": [CERTIFICATE],
         "registryCa": "/etc/docker/registry/tls/ca.crt",
         "storage": "/var/lib/okd-registry",
@@ -115,7 +115,7 @@ def test_the_other_engine_is_told_exactly_this_release() -> None:
 
 def test_the_first_client_comes_with_its_sums() -> None:
     assert with_release().client_fetch() == {
-        "root": "/var/lib/okd-libvirt/release/downloads",
+        "root": "/var/lib/okd-registry/okd-libvirt/downloads",
         "files": [
             {
                 "url": "https://github.com/okd-project/okd/releases/download/4.22.0-okd-scos.7/"

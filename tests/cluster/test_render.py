@@ -74,7 +74,7 @@ def test_a_review_goes_without_secrets(tmp_path: Path) -> None:
 
 def test_a_review_shows_what_the_installer_is_told(tmp_path: Path) -> None:
     assert review.main(["--stack", "hard-way", "--out", str(tmp_path)]) == 0
-    release = tmp_path / "var/lib/okd-libvirt/release"
+    release = tmp_path / "var/lib/okd-registry/okd-libvirt"
     told = yaml.safe_load((release / "install-config.yaml").read_text())
     assert told["imageDigestSources"][0]["source"] == "quay.io/okd/scos-release"
     assert yaml.safe_load((release / "imageset-config.yaml").read_text())["kind"] == "ImageSetConfiguration"

@@ -42,7 +42,7 @@ def test_the_mirrored_release_is_the_upstreams_by_digest(clone: Clone) -> None:
 
 def test_the_tools_on_the_services_host_are_the_releases_own(clone: Clone) -> None:
     upstream = release.build()
-    shown = clone.on_services("openshift-install version; oc version --client").ok().text
+    shown = clone.on_services("sudo openshift-install version; sudo oc version --client").ok().text
     assert upstream.version in shown
     assert upstream.digest in shown
 

@@ -12,7 +12,7 @@ from lab.toolchain import golang
 from tests.ignition.world import Site
 from tests.scripts.host import Host
 
-WHERE = ("var/lib/okd-libvirt/release", "var/www/okd")
+WHERE = ("var/lib/okd-registry/okd-libvirt", "var/www/okd")
 
 VALIDATOR = Path(__file__).resolve().parents[2] / "lab" / "release" / "ignition"
 

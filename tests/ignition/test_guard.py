@@ -115,8 +115,8 @@ def test_a_cluster_of_another_set_is_not_taken_for_ours_and_its_credentials_are_
     assert aged.kept() == before
     aged.host.sh(f"rm -r {INSTALL} {PUBLISHED}")
     assert aged.run("ignition").returncode == 1
-    assert aged.host.run("ls", "-A", "/var/www/okd", "/var/lib/okd-libvirt/release") == (
-        "/var/lib/okd-libvirt/release:\n\n/var/www/okd:\n"
+    assert aged.host.run("ls", "-A", "/var/www/okd", "/var/lib/okd-registry/okd-libvirt") == (
+        "/var/lib/okd-registry/okd-libvirt:\n\n/var/www/okd:\n"
     )
 
 
@@ -240,15 +240,15 @@ def test_a_run_killed(site: Site, old_set: Any, point: str, first: bool) -> None
     assert site.published() == kept.configs != old
     assert again["installed"] is False
     assert site.host.run("ls", "-A", "/var/www/okd") == "ignition\n"
-    assert "install.new" not in site.host.run("ls", "-A", "/var/lib/okd-libvirt/release")
+    assert "install.new" not in site.host.run("ls", "-A", "/var/lib/okd-registry/okd-libvirt")
     assert site.ignition() == {**again, "reused": True}
 
 
 def test_a_killed_run_leaves_nothing_that_others_can_read(site: Site) -> None:
     killed(site, KILL + POINTS["with the configs made"])
-    left = site.tree("/var/lib/okd-libvirt/release")
-    assert left["/var/lib/okd-libvirt/release"] == "700 0:0"
-    inner = {path: mode for path, mode in left.items() if path.startswith("/var/lib/okd-libvirt/release/install.new/")}
+    left = site.tree("/var/lib/okd-registry/okd-libvirt")
+    assert left["/var/lib/okd-registry/okd-libvirt"] == "700 0:0"
+    inner = {path: mode for path, mode in left.items() if path.startswith("/var/lib/okd-registry/okd-libvirt/install.new/")}
     assert len(inner) > 5
     assert [path for path, mode in inner.items() if int(mode.split()[0], 8) & 0o077] == []
     killed(site, KILL + POINTS["before the configs are published"])

@@ -63,8 +63,8 @@ def test_every_file_of_a_set_is_for_those_who_need_it_only(site: Site) -> None:
         **dict.fromkeys([INSTALL, f"{INSTALL}/auth"], "700 0:0"),
         **{f"{INSTALL}/{name}": "600 0:0" for name in private},
     }
-    assert site.host.run("ls", "-A", "/var/lib/okd-libvirt/release") == "install\n"
-    assert site.tree("/var/lib/okd-libvirt/release")["/var/lib/okd-libvirt/release"] == "700 0:0"
+    assert site.host.run("ls", "-A", "/var/lib/okd-registry/okd-libvirt") == "install\n"
+    assert site.tree("/var/lib/okd-registry/okd-libvirt")["/var/lib/okd-registry/okd-libvirt"] == "700 0:0"
     assert json.loads(site.host.read(f"{INSTALL}/install-config.yaml"))["pullSecret"] == world.PULL_SECRET
 
 

@@ -23,7 +23,7 @@ def refused(site: Site, given: Any, snippet: str = "", hours: float = 0) -> str:
     assert done.returncode == 1
     assert "  in service: " in done.stderr
     assert "  remedy:     " in done.stderr
-    left = site.host.run("ls", "-A", "/var/lib/okd-libvirt/release", "/var/www/okd", check=False)
+    left = site.host.run("ls", "-A", "/var/lib/okd-registry/okd-libvirt", "/var/www/okd", check=False)
     assert "new" not in left
     if before:
         assert site.tree("/var/www/okd", INSTALL) == before

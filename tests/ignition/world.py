@@ -16,7 +16,7 @@ from tests.scripts.host import SCRIPTS, Host
 
 HERE = Path(__file__).resolve().parent
 RELEASE = f"services.okd.lab.example:5000/okd/scos-release@sha256:{'a1' * 32}"
-INSTALL = "/var/lib/okd-libvirt/release/install"
+INSTALL = "/var/lib/okd-registry/okd-libvirt/install"
 PUBLISHED = "/var/www/okd/ignition"
 NAMES = ("bootstrap.ign", "master.ign", "worker.ign")
 PASSWORD = "the-registrys-own-password"

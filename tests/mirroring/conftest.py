@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,10 @@ import pytest
 from lab.release import oc
 from tests.mirroring import world
 from tests.mirroring.world import World
+from tests.scripts.host import SCRIPTS
+
+# Parts of the host agent are also tested by themselves.
+sys.path.insert(0, str(SCRIPTS))
 
 
 class Made(NamedTuple):

@@ -8,17 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from tests.mirroring.conftest import Made
-from tests.mirroring.world import BLOBS, STORAGE, World
+from tests.mirroring.world import BLOBS, RELEASE, STORAGE, World
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
 
-def complete(world: World) -> None:
+def complete(world: World, blobs: str = BLOBS) -> None:
     """Everything is in the mirror, and nothing was transferred twice."""
     uploads = world.uploads()
     assert len(uploads) == 13
     assert set(uploads.values()) == {1}
-    assert world.sh(f"cd {BLOBS} && for f in */*; do sha256sum $f/data | grep -q ^${{f#*/}} || echo $f; done") == ""
+    assert world.sh(f"cd {blobs} && for f in */*; do sha256sum $f/data | grep -q ^${{f#*/}} || echo $f; done") == ""
 
 
 def test_an_upstream_that_drops_every_third_connection_is_mirrored_all_the_same(both: World) -> None:
@@ -34,7 +34,7 @@ def test_a_blob_that_comes_corrupted_is_never_in_the_mirror_and_is_named(both: W
     assert "upstream.example:5000 serves content that is not what its digest says" in said
     assert "mirror from removable media" in said
     assert both.sh(f"ls {BLOBS}/{layer[7:9]}/{layer[7:]}/data 2>/dev/null", check=False) == ""
-    assert both.run("sh", "-c", "test -e /var/lib/okd-libvirt/release/mirror.json", check=False) == ""
+    assert both.sh(f"test -e {RELEASE}/mirror.json || echo no") == "no\n"
     both.no_faults()
     both.verb("mirror", both.document())
     complete(both)
@@ -76,29 +76,28 @@ def test_a_password_that_ends_while_copying_is_named(both: World) -> None:
     assert "upstream.example:5000 does not accept the credentials" in said
 
 
-def fill(world: World) -> None:
-    """Take the registry's whole disk but some 6 MB."""
-    world.sh(f"head -c $(( $(stat -f -c '%a*%S' {STORAGE}) - 6000000 )) /dev/zero > {STORAGE}/other")
+SMALL = "/srv/small"
 
 
-def test_a_disk_that_fills_up_while_copying_is_named_and_the_next_run_goes_on(both: World) -> None:
-    both.stop("mirror")
-    both.sh(f"mount -t tmpfs -o size=24m small {STORAGE}")
-    both.registry("mirror", "127.0.0.3", STORAGE)
-    both.faults("slow", "3000000")
-    agent = both.start_agent("mirror", both.document(attempts=2))
-    both.eventually("test -s /run/oc-starts")
-    fill(both)
+def test_a_disk_that_fills_up_while_copying_is_named_and_the_next_run_goes_on(bare: World) -> None:
+    bare.upstream()
+    bare.sh(f"mkdir {SMALL} && mount -t tmpfs -o size=24m small {SMALL}")
+    bare.registry("mirror", "127.0.0.3", SMALL)
+    bare.faults("slow", "3000000")
+    agent = bare.start_agent("mirror", bare.document(attempts=2, storage=SMALL))
+    bare.eventually("test -s /run/oc-starts")
+    # All but some 6 MB.
+    bare.sh(f"head -c $(( $(stat -f -c '%a*%S' {SMALL}) - 6000000 )) /dev/zero > {SMALL}/other")
     output, errors = agent.communicate(timeout=90)
     assert agent.returncode == 1, output + errors
     assert "the registry's disk is full" in errors
     assert "enlarge the registry's data volume" in errors
-    assert "no space left on device" in both.read("/run/mirror.log")
-    assert both.run("sh", "-c", "test -e /var/lib/okd-libvirt/release/mirror.json || echo no") == "no\n"
-    both.sh(f"rm {STORAGE}/other")
-    both.no_faults()
-    both.verb("mirror", both.document())
-    complete(both)
+    assert "no space left on device" in bare.read("/run/mirror.log")
+    assert bare.sh(f"test -e {RELEASE}/mirror.json || echo no") == "no\n"
+    bare.sh(f"rm {SMALL}/other")
+    bare.no_faults()
+    bare.verb("mirror", bare.document(storage=SMALL))
+    complete(bare, f"{SMALL}/docker/registry/v2/blobs/sha256")
 
 
 def first_blobs(world: World) -> None:

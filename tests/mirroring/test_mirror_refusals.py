@@ -8,7 +8,7 @@ import pytest
 
 from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, VERSION
-from tests.mirroring.world import MIRROR, PULL_SECRET, STORAGE, World, credentials
+from tests.mirroring.world import MIRROR, PULL_SECRET, RELEASE, STORAGE, World, credentials
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -164,11 +164,19 @@ def test_a_mirror_registry_that_is_down_is_named(bare: World) -> None:
     assert "services.okd.lab.example:5000 does not last" in said
 
 
-def test_a_release_that_does_not_fit_is_refused_with_both_numbers(both: World) -> None:
-    both.stop("mirror")
-    both.sh(f"mount -t tmpfs -o size=5m small {STORAGE}")
-    both.registry("mirror", "127.0.0.3", STORAGE)
-    said = both.refused("mirror", both.document())
+def test_a_release_that_does_not_fit_is_refused_with_both_numbers(bare: World) -> None:
+    bare.upstream()
+    bare.sh("mkdir /srv/small && mount -t tmpfs -o size=5m small /srv/small")
+    bare.registry("mirror", "127.0.0.3", "/srv/small")
+    said = bare.refused("mirror", bare.document(storage="/srv/small"))
     assert "the release does not fit: 12.0 MB are missing, 5.2 MB are free" in said
     assert "enlarge the registry's data volume" in said
-    assert nothing_copied(both)
+    assert bare.starts() == 0
+    assert bare.sh("find /srv/small -name data") == ""
+
+
+def test_a_full_disk_under_the_agent_itself_is_named(both: World) -> None:
+    both.sh(f"rm -r {RELEASE} && mkdir {RELEASE} && mount -t tmpfs -o size=1m small {RELEASE}")
+    said = both.refused("mirror", both.document(archive=f"{both.made}/oc.tar.gz") | {"trust": ["x" * 2_000_000]})
+    assert "No space left on device" in said
+    assert "the registry's disk is full" in said

@@ -15,7 +15,7 @@ from typing import Any
 
 from okd_host import files, report
 
-RELEASE = "/var/lib/okd-libvirt/release"
+RELEASE = "/var/lib/okd-registry/okd-libvirt"
 SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
