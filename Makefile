@@ -5,7 +5,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(filter dev,$(STACK)),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status output down shell toolchain image release hypervisor render lint test test-fast clean
+.PHONY: help up preview status output down shell toolchain image release hypervisor render media lint test test-fast clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ hypervisor: toolchain ## start the lab's libvirt alone
 
 render: .venv ## write every file of a stack as it would be delivered, secrets redacted, into OUT=dir
 	@$(PY) -m cluster.review --stack $(STACK) --out $(OUT)
+
+media: .venv ## save the stack's release to removable media mounted at OUT=dir (PULL_SECRET=file, OC=path)
+	@mkdir -p build
+	@$(PY) -m cluster.media --stack $(STACK) --directory $(OUT) \
+		$(if $(PULL_SECRET),--pull-secret $(PULL_SECRET)) $(if $(OC),--oc $(OC)) > build/media.json
+	@PYTHONPATH=scripts python3 -m okd_host media-save < build/media.json
 
 .venv: requirements.txt requirements-dev.txt
 	@python3 -m lab.toolchain up --only venv

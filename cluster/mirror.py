@@ -71,16 +71,22 @@ def client_fetch(site: Site) -> dict[str, Any]:
     return {"root": f"{RELEASE}/downloads", "files": [row]}
 
 
+def release_document(site: Site) -> dict[str, str | None]:
+    """Which release is meant, as every document has it."""
+    release = site.settings.release
+    return {
+        "image": release.image,
+        "digest": release.digest,
+        "version": release.version,
+        "architecture": release.architecture,
+    }
+
+
 def mirror_document(site: Site, hashes: Mapping[str, str]) -> dict[str, Any]:
     """What `mirror` reads; `hashes` are SHA-256 (hex) by the secrets' names."""
     release = site.settings.release
     return {
-        "release": {
-            "image": release.image,
-            "digest": release.digest,
-            "version": release.version,
-            "architecture": release.architecture,
-        },
+        "release": release_document(site),
         "sources": list(release.sources),
         "registry": site.registry,
         "releaseRepository": release_repository(site),
