@@ -69,7 +69,8 @@ def test_a_release_that_its_own_keys_do_not_verify_is_mirrored_and_said_to_be(
         both.signatures("/srv/web")
     _, said = both.verb("mirror", both.document())
     assert "the release has none; THE RELEASE IS NOT VERIFIED: An image was retrieved that failed verification" in said
-    assert "THE RELEASE IS NOT VERIFIED" in both.verb("mirror", both.document())[1]
+    rows = [{"source": f"{UPSTREAM}/extra/tool@{made.extra.digest}", "repository": "extra/tool"}]
+    assert "THE RELEASE IS NOT VERIFIED" in both.verb("mirror", both.document(images=rows))[1]
 
 
 def test_a_verifying_run_starts_no_oc_and_needs_no_upstream(both: World) -> None:
@@ -181,11 +182,13 @@ def test_images_beside_the_release_are_mirrored_and_verified(both: World, made: 
     rows = [{"source": f"{UPSTREAM}/extra/tool@{made.extra.digest}", "repository": "extra/tool"}]
     result, _ = both.verb("mirror", both.document(images=rows))
     assert result["images"] == result["copied"] == 7
+    signature = json.loads(both.read(f"{RELEASE}/mirror.json"))["signature"]
     both.sh(f"printf x | dd of={data(made.extra.blobs[1])} bs=1 seek=100 conv=notrunc status=none")
     starts = both.starts()
     result, _ = both.verb("mirror", both.document(images=rows))
     assert result["copied"] == 1
     assert both.starts() == starts + 1
+    assert json.loads(both.read(f"{RELEASE}/mirror.json"))["signature"] == signature
     assert both.run("sha256sum", data(made.extra.blobs[1])).split()[0] == made.extra.blobs[1].partition(":")[2]
 
 

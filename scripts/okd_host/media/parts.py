@@ -117,6 +117,20 @@ class Reader(io.RawIOBase):
         super().close()
 
 
+class Summed:
+    """A file that is hashed while it is read."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.summed = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read and hash."""
+        content: bytes = self.file.read(size)
+        self.summed.update(content)
+        return content
+
+
 def _bad(path: str, why: str) -> report.Failed:
     return report.Failed(
         f"the media are not whole: {os.path.basename(path)} {why}",

@@ -3,9 +3,9 @@
     PYTHONPATH=scripts python3 -m okd_host media-save < document.json
 
 Document: {"release": {"image", "digest", "version", "architecture"}, "sources": [repositories],
-"images": [references of further images], "directory": of the media, "work": null | directory with room for one copy
-(default: DIRECTORY/.work), "partBytes": 4294967296, "oc": null | path of oc, "trust": [PEM], "pullSecretFile": null |
-path of an auth.json, "attempts": 5}.
+"images": [references of further images], "directory": of the media, "work": null | directory with room for one copy on
+a file system with links (default: DIRECTORY/.work), "partBytes": 4294967295, "oc": null | path of oc, "trust": [PEM],
+"pullSecretFile": null | path of an auth.json, "attempts": 5}.
 
 oc copies to the work directory and goes on there after an interruption; every blob is hashed while it is packed. The
 checksums are written last, the work directory is removed then. `mirror` loads the media with
@@ -14,7 +14,6 @@ checksums are written last, the work directory is removed then. `mirror` loads t
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
@@ -35,7 +34,8 @@ from okd_host.mirror.source import Network
 
 STAGES = ("release", "space", "copy", "pack", "record")
 REPOSITORY = "okd/release"
-PART_BYTES = 4 * 1024**3
+# The largest file that FAT32 holds.
+PART_BYTES = 4 * 1024**3 - 1
 NEEDED = {"release", "sources", "directory"}
 TROUBLE = (Refused, OSError, HTTPException)
 
@@ -55,8 +55,11 @@ class _Save:
         auth = document.get("pullSecretFile") or os.path.join(self.work, "no-credentials.json")
         if not document.get("pullSecretFile"):
             places.remember(auth, {"auths": {}})
-        with open(auth, encoding="utf-8") as file:
-            credentials = places.credentials(file.read())
+        try:
+            with open(auth, encoding="utf-8") as file:
+                credentials = places.credentials(file.read())
+        except OSError as error:
+            raise report.Failed("the pull secret cannot be read", message=str(error), remedy="give its path") from error
         bundle = places.bundle(document.get("trust") or [], "")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(bundle)
@@ -193,7 +196,7 @@ class _Save:
         try:
             info.size = os.path.getsize(path) if path else len(content)
             with open(path, "rb") if path else io.BytesIO(content) as file:
-                reader = _Summed(file)
+                reader = parts.Summed(file)
                 archive.addfile(info, reader)
         except OSError as error:
             raise trouble.failed(f"{name} cannot be packed", str(error), path or name) from error
@@ -220,20 +223,6 @@ class _Save:
             shutil.rmtree(self.work)
             self.stages.detail = os.path.join(self.directory, parts.SUMS)
         return {**known, "version": self.release.version, "parts": len(rows), "bytes": sum(r["size"] for r in rows)}
-
-
-class _Summed:
-    """A file that is hashed while it is read."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-        self.summed = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read and hash."""
-        content: bytes = self.file.read(size)
-        self.summed.update(content)
-        return content
 
 
 def main(arguments: list[str], document: Any) -> None:

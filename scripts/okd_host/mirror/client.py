@@ -6,6 +6,7 @@ network that fails in passing. Does not own what it is asked to copy.
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import signal
@@ -70,7 +71,7 @@ def unpack(archive: str) -> str:
             reader = packed.extractfile(member)
             with open(new, "wb") as file:
                 shutil.copyfileobj(reader, file, 1024 * 1024)  # type: ignore[arg-type]
-    except (StopIteration, tarfile.TarError, OSError, EOFError) as error:
+    except (StopIteration, tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
         raise report.Failed(
             "oc cannot be unpacked",
             file=archive,

@@ -127,7 +127,9 @@ class _Run:
             report.say(f"  {why}: to be mirrored again")
         try:
             survey.discard()
-            self.said += copying.copy(self.job, kind, survey, self.release, self.program, self.stages)
+            said = copying.copy(self.job, kind, survey, self.release, self.program, self.stages)
+            # Only `oc adm release mirror` verifies signatures, and says so.
+            self.said += said if kind == "release" and self.job.engine == "oc" else ""
             self.copied += len(survey.lacking)
             self.surveys[kind] = self._survey(list(survey.images), fetch=True)
         except TROUBLE as error:
@@ -138,7 +140,8 @@ class _Run:
             survey = self.surveys[kind]
             due = kind == "release" and not self.record.same_image_set()
             if not survey.lacking and not due:
-                self.stages.detail = f"nothing to copy: {len(survey.images)} images are there"
+                there = f"nothing to copy: {len(survey.images)} images are there"
+                self.stages.detail = there if survey.images else "none asked for"
                 return
             size = survey.to_copy()
             self._copy(kind)
@@ -205,12 +208,16 @@ def main(arguments: list[str], document: Any) -> None:
     job = Job(document)
     with files.lock("mirror", "mirror", wait=WAIT):
         run = _Run(job, report.Stages(STAGES))
-        run.tools()
-        run.access()
-        run.find()
-        run.space()
-        run.copy("copy", "release")
-        run.copy("images", "images")
-        run.verify()
-        result = run.finish()
+        try:
+            run.tools()
+            run.access()
+            run.find()
+            run.space()
+            run.copy("copy", "release")
+            run.copy("images", "images")
+            run.verify()
+            result = run.finish()
+        except OSError as error:
+            # What is not of the network is of the disk, which the agent shares with the registry.
+            raise job.unreachable("the mirror stopped", error, job.host) from error
     report.result(result)
