@@ -62,7 +62,8 @@ class Recording(mocks.Mocks):
                 "certPem": "CERT",
                 "validityEndTime": "2028-01-01T00:00:00Z",
             },
-            "random:index/randomPassword:RandomPassword": {"result": "hunter2" * 9, "bcryptHash": "$2a$10$abc"},
+            "random:index/randomPassword:RandomPassword": {"result": "hunter2" * 9},
+            "random:index/randomString:RandomString": {"result": "salt1" * 4 + "x"},
             "command:remote:Command": {"stdout": PRINTED.get(args.name, ""), "stderr": ""},
         }
         return f"{args.name}-id", outputs | made_up.get(args.typ, {})

@@ -72,7 +72,7 @@ def test_no_previous_output_travels_in_the_environment(built: Run) -> None:
 
 
 def test_private_keys_and_passwords_reach_the_engine_only_as_secrets(built: Run) -> None:
-    known = ("PRIVATE", "hunter2", "$2a$10$abc")
+    known = ("PRIVATE", "hunter2", "$2y$05$")
     for one in built.recording.resources:
         for key, value in one.inputs.items():
             if one.type.startswith("tls:"):

@@ -10,6 +10,18 @@ from types import TracebackType
 
 from tests.end_to_end.conftest import Clone
 
+REACHES = """
+import socket, sys, time
+deadline = time.monotonic() + 90
+while True:
+    try:
+        socket.create_connection((sys.argv[1], 8080), 5).close()
+        break
+    except OSError:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.5)
+"""
 SERVER = """
 import socketserver
 class Echo(socketserver.StreamRequestHandler):
@@ -68,6 +80,9 @@ class Peer:
         self.server = self.start(SERVER)
         assert self.server.stdout is not None
         assert self.server.stdout.readline() == "listening\n"
+        # A bridge forwards nothing from a port in its first seconds.
+        services = self.clone.output("servicesAddress")
+        self.clone.inside("ip", "netns", "exec", self.name, sys.executable, "-c", REACHES, services).ok()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -248,7 +248,9 @@ def test_a_killed_run_leaves_nothing_that_others_can_read(site: Site) -> None:
     killed(site, KILL + POINTS["with the configs made"])
     left = site.tree("/var/lib/okd-registry/okd-libvirt")
     assert left["/var/lib/okd-registry/okd-libvirt"] == "700 0:0"
-    inner = {path: mode for path, mode in left.items() if path.startswith("/var/lib/okd-registry/okd-libvirt/install.new/")}
+    inner = {
+        path: mode for path, mode in left.items() if path.startswith("/var/lib/okd-registry/okd-libvirt/install.new/")
+    }
     assert len(inner) > 5
     assert [path for path, mode in inner.items() if int(mode.split()[0], 8) & 0o077] == []
     killed(site, KILL + POINTS["before the configs are published"])
