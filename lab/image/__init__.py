@@ -6,7 +6,6 @@ own: their content (rootfs.py, disk.py, boot.py). Standard library only.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,8 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lab import checkout
+from lab.cached import cached
 from lab.image import boot, disk, rootfs
-from lab.progress import StepFailed, say
+from lab.progress import StepFailed
 
 SERVICES_IMAGE = "services-debian-12.qcow2"
 _SIZE_MIB = 4096
@@ -58,29 +58,15 @@ def _services(to: Path, log: Path) -> None:
 
 
 def _cached(thing: str, key: str, make: Callable[[Path, Path], None]) -> Path:
-    """Return the cached directory of `thing`; when it is missing, make it beside its place and rename it.
+    """Return the cached directory of `thing`, with a `.sha256` beside each of its files."""
 
-    One process builds at a time; what a killed one left half done is begun anew.
-    """
-    final = checkout.cache(thing, key)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if final.is_dir():
-            return final
-        say(f"building the lab's {thing} (kept in {final})")
-        work = final.with_name(f".{key}")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
+    def fill(work: Path) -> None:
         make(work, checkout.LOGS / f"{thing}.log")
         for path in [path for path in work.iterdir() if path.is_file()]:
             with path.open("rb") as handle:
                 (work / f"{path.name}.sha256").write_text(hashlib.file_digest(handle, "sha256").hexdigest())
-        work.rename(final)
-    finally:
-        os.close(descriptor)
-    return final
+
+    return cached(checkout.cache(thing, key), f"lab's {thing}", fill)
 
 
 def _digest(inputs: Iterable[Path], *words: str) -> str:

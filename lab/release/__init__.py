@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lab import checkout, image
+from lab.cached import cached
 from lab.progress import StepFailed, run
 from lab.release import certificates, payload, tools
 from lab.release.background import Building
-from lab.release.cached import cached
 
 REGISTRY_PORT = 5000
 CLIENT_ARCHIVE = "openshift-client-linux.tar.gz"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import checkout
-from lab.release.cached import cached
+from lab.cached import cached
 from lab.toolchain import golang
 
 _HERE = Path(__file__).parent

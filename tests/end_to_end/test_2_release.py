@@ -185,3 +185,19 @@ def test_thirteen_hours_later_without_a_cluster_the_ignition_configs_are_made_ag
         clone.pulumi("preview", "--expect-no-changes").ok()
     finally:
         shifted(clone, -13)
+
+
+INSTALLED = "/var/lib/okd-registry/okd-libvirt/install/installed"
+
+
+def test_thirteen_hours_later_with_the_cluster_up_nothing_is_made_again(clone: Clone) -> None:
+    digest = "cat /var/www/okd/ignition/*.ign | sha256sum"
+    before = clone.on_services(f"echo seen | sudo tee {INSTALLED}; sudo sh -c '{digest}'").ok().text
+    shifted(clone, 13)
+    try:
+        clone.pulumi("preview", "--expect-no-changes").ok()
+        clone.pulumi("up", "--yes", "--skip-preview", "--replace", "**::ignition-set").ok()
+        assert clone.on_services(f"echo seen; sudo sh -c '{digest}'").ok().text == before
+    finally:
+        clone.on_services(f"sudo rm {INSTALLED}").ok()
+        shifted(clone, -13)

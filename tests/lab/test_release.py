@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 
 from lab import kvm, release
+from lab.cached import cached
 from lab.progress import StepFailed
 from lab.release import certificates, images, payload, registry, standin, tools
 from lab.release.background import Building
-from lab.release.cached import cached
 from lab.toolchain import golang
 from tests.conftest import ROOT
 from tests.lab import guests
@@ -296,7 +296,7 @@ def test_a_cached_directory_is_whole_or_not_there(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_begun_anew(tmp_path: Path) -> None:
     program = (
-        "import pathlib, sys, time\nfrom lab.release.cached import cached\n"
+        "import pathlib, sys, time\nfrom lab.cached import cached\n"
         "def make(work):\n    (work / 'half').touch()\n    print('half', flush=True)\n    time.sleep(600)\n"
         "cached(pathlib.Path(sys.argv[1]), 'thing', make)\n"
     )

@@ -19,6 +19,7 @@ from cluster.certificates import bundle
 from cluster.plan import Plan
 from cluster.settings import Settings
 from lab import release
+from tests.cluster.test_manifests import OFF
 from tests.conftest import stack_config
 
 pytestmark = pytest.mark.release
@@ -26,15 +27,6 @@ VERSION = "4.19.0-okd-scos.0"  # what the installer's module is of
 DIGEST = f"sha256:{'a' * 64}"
 LOGIN_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp login"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp me@example.com"
-OFF = {
-    "chrony": False,
-    "machineConfigPools": False,
-    "imageRegistry": "default",
-    "samplesOperator": "default",
-    "defaultCatalogSources": "default",
-    "adminUser": {"enabled": False},
-    "ingressCertificate": False,
-}
 PROXY = {"http": "http://proxy.example.com:3128", "https": "https://10.20.0.9:3129", "noProxy": ["10.0.0.0/8", ".corp"]}
 NETWORKS = {"clusterNetwork": "10.64.0.0/18", "hostPrefix": 23, "serviceNetwork": "10.65.0.0/16"}
 CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
