@@ -127,7 +127,10 @@ class _Run:
             report.say(f"  {why}: to be mirrored again")
         try:
             survey.discard()
+            uploaded = survey.missing()
             said = copying.copy(self.job, kind, survey, self.release, self.program, self.stages)
+            for digest in uploaded:
+                self.job.storage.accept(digest)
             # Only `oc adm release mirror` verifies signatures, and says so.
             self.said += said if kind == "release" and self.job.engine == "oc" else ""
             self.copied += len(survey.lacking)
