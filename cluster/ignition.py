@@ -50,7 +50,7 @@ def document(
         "version": release["version"],
         "tools": TOOLS,
         "installConfig": install_config.document(site, trust_bundle, login_key),
-        "manifests": manifest_texts(site),
+        "manifests": manifest_texts(site) | signature_text(site, release),
         "secretManifests": {file: secret(name, hashes) for file, name in secret_manifests.names(site).items()},
         "pullSecret": secret(pull_secret.LOCAL, hashes),
         "publish": {
@@ -80,3 +80,11 @@ def manifest_texts(site: Site) -> dict[str, str]:
     texts = {file: yaml.safe_dump(one, sort_keys=False) for file, one in manifests.built_in(site).items()}
     texts |= {one.name: one.text for one in secret_manifests.user_manifests(site) if not one.secret}
     return dict(sorted(texts.items()))
+
+
+def signature_text(site: Site, release: Mapping[str, Any]) -> dict[str, str]:
+    """The release's signature as a manifest, where it has one: the cluster then knows its release as verified."""
+    signature = release.get("signature")
+    if not signature or not site.settings.install.release_signature:
+        return {}
+    return {manifests.SIGNATURE_FILE: yaml.safe_dump(signature, sort_keys=False)}

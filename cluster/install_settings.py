@@ -120,4 +120,5 @@ class Install(Section):
     default_catalog_sources: Literal["disabled", "default"] = "disabled"
     admin_user: AdminUser = AdminUser()
     ingress_certificate: bool = True
+    release_signature: bool = True
     manifests: ProjectPath | None = None

@@ -20,6 +20,8 @@ Manifests = dict[str, Manifest]
 SCHEDULER = "cluster-scheduler-02-config.yml"
 # The installer's manifests that ours take the place of, by file name.
 REPLACES = (SCHEDULER,)
+# The release's signature, known once it is mirrored (ignition.py).
+SIGNATURE_FILE = "99-okd-release-signature.yaml"
 # The oldest that every supported release reads.
 IGNITION_VERSION = "3.2.0"
 CHRONY_CONFIG = "/etc/chrony.conf"

@@ -172,5 +172,6 @@ class Plan(Site):
             "version": release["version"],
             "digest": release["digest"],
             "image": release["release"],
+            "verified": release["verified"],
             "bootImage": dict(boot_image),
         }

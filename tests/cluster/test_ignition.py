@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
+import yaml
+
+from cluster.ignition import signature_text
 from cluster.plan import Plan
 from tests.cluster.certificates import CERTIFICATE, OTHER_CERTIFICATE
 from tests.cluster.conftest import planned
@@ -13,7 +17,7 @@ from tests.cluster.test_manifests import SECRETS
 from tests.cluster.test_mirror import RELEASE
 
 
-def document(plan: Plan) -> dict[str, object]:
+def document(plan: Plan) -> dict[str, Any]:
     texts = plan.ignition_secret_texts(**(SECRETS | {"ca_certificate": CERTIFICATE}))
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return plan.ignition(
@@ -46,6 +50,14 @@ def test_no_secret_is_in_it_but_every_hash(hard_way: Plan) -> None:
     assert "pullSecret" not in str(found["installConfig"])
 
 
+def test_the_releases_signature_is_one_of_the_manifests(hard_way: Plan) -> None:
+    file = "99-okd-release-signature.yaml"
+    assert yaml.safe_load(document(hard_way)["manifests"][file]) == RELEASE["signature"]
+    without = planned("hard-way", lambda config: config.update(install={"releaseSignature": False}))
+    assert file not in document(without)["manifests"]
+    assert signature_text(hard_way, RELEASE | {"signature": None}) == {}
+
+
 def test_fedora_labels_what_it_publishes() -> None:
     plan = planned("hard-way", lambda config: config["services"].update(operatingSystem="fedora"))
     publish = document(plan)["publish"]
@@ -74,6 +86,7 @@ def test_outputs_name_the_release_and_its_boot_image(hard_way: Plan) -> None:
         "version": RELEASE["version"],
         "digest": RELEASE["digest"],
         "image": RELEASE["release"],
+        "verified": RELEASE["verified"],
         "bootImage": {"kernel": "1" * 64, "stream": "c10s"},
     }
     outputs = hard_way.outputs()

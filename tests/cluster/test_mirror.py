@@ -12,10 +12,17 @@ from tests.cluster.conftest import planned
 
 HASHES = {"pull-secret": "b" * 64}
 IMAGE = f"quay.io/x/y@sha256:{'c' * 64}"
-RELEASE = {
+RELEASE: dict[str, Any] = {
     "release": f"services.okd.example.com:5000/okd/scos-release@sha256:{'a' * 64}",
     "digest": f"sha256:{'a' * 64}",
     "version": "4.22.0-okd-scos.7",
+    "verified": True,
+    "signature": {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "sha256-aaaa", "namespace": "openshift-config-managed"},
+        "binaryData": {"sha256-aaaa-1": "c2lnbmVk"},
+    },
 }
 
 

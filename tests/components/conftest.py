@@ -17,7 +17,10 @@ from tests.conftest import ROOT, UPSTREAM_CA, stack_config
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 DIGEST = f"sha256:{'d' * 64}"
-MIRRORED = {"version": "4.19.0-okd-scos.0", "digest": DIGEST, "release": f"mirror:5000/okd/scos-release@{DIGEST}"}
+MIRRORED = {"version": "4.19.0-okd-scos.0", "digest": DIGEST, "release": f"mirror:5000/okd/scos-release@{DIGEST}"} | {
+    "verified": True,
+    "signature": None,
+}
 # What the host agent prints, by the command's name.
 PRINTED = {
     "mirror-release": f"stage 1/1 mirror: all\nresult: {json.dumps(MIRRORED)}\n",

@@ -38,6 +38,7 @@ def test_the_mirrored_release_is_the_upstreams_by_digest(clone: Clone) -> None:
     shown, upstream = clone.output("release"), release.build()
     assert shown["version"] == upstream.version
     assert shown["digest"] == upstream.digest
+    assert shown["verified"] is True
     sums = (clone.root / ".lab/images/boot/SHA256SUMS").read_text().split()
     assert set(shown["bootImage"].values()) >= set(sums[::2])
 

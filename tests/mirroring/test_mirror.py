@@ -27,7 +27,11 @@ def test_a_release_is_mirrored_verified_and_recorded(both: World, made: Made) ->
         "images": 6,
         "bytes": result["bytes"],
         "copied": 6,
+        "verified": True,
+        "signature": result["signature"],
     }
+    assert result["signature"]["kind"] == "ConfigMap"
+    assert result["signature"]["metadata"]["namespace"] == "openshift-config-managed"
     assert "images 6 of 6" in said
     assert "MB/s" in said
     for image in made.images.values():

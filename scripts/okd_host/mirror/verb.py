@@ -203,6 +203,8 @@ class _Run:
             "images": sum(len(survey.images) for survey in self.surveys.values()),
             "bytes": sum(self._sizes().values()),
             "copied": self.copied,
+            "verified": signature["verified"],
+            "signature": places.recall(places.path(signature["file"])) if signature["file"] else None,
         }
 
 
