@@ -69,7 +69,9 @@ def test_ignition_configs_reach_the_cluster_network_only_and_the_official_valida
         f"curl -s -o /dev/null -w '%{{http_code}}' --interface {clone.uplink} http://{address}:8080/ignition/worker.ign"
     )
     assert "200" not in clone.on_services(outside).text
-    modes = clone.on_services("sudo stat -c '%U %G %a' /var/www/okd/ignition/*.ign").ok().text.split("\n")[:3]
+    listing = "sudo sh -c 'stat -c \"%U %G %a\" /var/www/okd/ignition/*.ign'"
+    modes = clone.on_services(listing).ok().text.splitlines()
+    assert len(modes) == len(SET)
     assert set(modes) == {"root www-data 640"}
 
 

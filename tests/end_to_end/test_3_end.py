@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import yaml
 
 from tests.end_to_end.conftest import Clone, Finished, host_snapshot, secrets_of
 
@@ -17,13 +18,15 @@ def _stack(up: Finished) -> None:
 def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journal(clone: Clone) -> None:
     makers = ("tls:index/privateKey:PrivateKey", "random:index/randomPassword:RandomPassword")
     made = [one["outputs"] for one in clone.state()["deployment"]["resources"] if one["type"] in makers]
-    assert len(made) == 5
+    assert len(made) == 7
     lines = {line for text in secrets_of(made) for line in text.splitlines()}
     # An OpenSSH private key repeats the public key, lines of which stand in its public form as well.
     public = "\n".join(value for one in made for value in one.values() if isinstance(value, str))
     secrets = {line for line in lines if len(line) >= 24 and not line.startswith("-----") and line not in public}
     password = clone.output("registryPassword")
     assert password in secrets
+    users = yaml.safe_load(clone.output("kubeconfig"))["users"]
+    secrets |= {clone.output("kubeadminPassword"), *(user["user"]["client-key-data"] for user in users)}
     assert len(secrets) > 50
     clone.pulumi("preview", "--diff")
     journal = clone.on_services("sudo journalctl --no-pager; ps -eo args").ok().text
