@@ -66,6 +66,7 @@ def test_a_missing_file_is_not_found_even_in_parts(base: str) -> None:
 def test_upstream_lives_in_the_lab_and_ends_with_it(labs: tuple[Lab, Lab]) -> None:
     lab = labs[1]
     lab.ok("lab.hypervisor", "up")
+    lab.ok("lab.upstream", "down")  # other tests may have left one
     started = lab.ok("lab.upstream", "up")
     assert "upstream started: http://198.51.100.1:8081" in started
     assert "198.51.100.1:5000/okd/scos-release:4.19.0-okd-scos.0" in started
