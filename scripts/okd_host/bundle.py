@@ -7,7 +7,6 @@ once. Does not own what is done with it.
 from __future__ import annotations
 
 import grp
-import hashlib
 import os
 import pwd
 from typing import Any, NamedTuple
@@ -77,13 +76,12 @@ def service_name(name: object) -> str:
 
 def _secret(service: str, row: dict[str, Any]) -> bytes:
     """The secret content of a row, verified; the file in service counts when it is the right one."""
-    for path in (os.path.join(files.SECRETS, service, row["secret"]), row["path"]):
+    for path in (files.secret(service, row["secret"]), row["path"]):
         try:
-            with open(path, "rb") as file:
-                content = file.read()
+            content, right = files.read_verified(path, row["sha256"])
         except OSError:
             continue
-        if hashlib.sha256(content).hexdigest() == row["sha256"]:
+        if right:
             report.hide([content.decode(errors="replace")])
             return content
     raise ValueError(

@@ -20,6 +20,8 @@ LOCKS = "/run/okd-libvirt/lock"
 SECRETS = "/var/lib/okd-libvirt/secrets"
 JOURNAL = "/var/lib/okd-libvirt/journal"
 STATE = "/var/lib/okd-libvirt/state"
+# What is made from the release, on the data volume: it outlives the host.
+RELEASE = "/var/lib/okd-registry/okd-libvirt"
 # Its time is the end of the last smoke check, which asks for the leases of machines that may not run.
 SMOKE = f"{STATE}/smoke"
 SELINUX = "/sys/fs/selinux/enforce"
@@ -36,6 +38,20 @@ def private_directory(path: str) -> str:
     os.makedirs(path, exist_ok=True)
     os.chmod(path, 0o700)
     return path
+
+
+def secret(owner: str, name: str) -> str:
+    """Where a secret is kept for a service or a verb."""
+    return os.path.join(SECRETS, owner, name)
+
+
+def read_verified(path: str, sha256: str) -> tuple[bytes, bool]:
+    """The content of a file, and whether it is the one with that SHA-256 (hex). Raises OSError."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        content = file.read()
+    return content, hashlib.sha256(content).hexdigest() == sha256
 
 
 def label(paths: list[str]) -> None:

@@ -200,3 +200,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, host_before: dict[str, str])
 def up(clone: Clone) -> Finished:
     """The dev stack, brought up once for all tests by `make up`."""
     return clone.stack("up").ok()
+
+
+@pytest.fixture(autouse=True)
+def _stack(up: Finished) -> None:
+    """Every test here needs the stack."""

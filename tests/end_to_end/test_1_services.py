@@ -7,17 +7,10 @@ import re
 import time
 from typing import Any
 
-import pytest
-
 from tests.end_to_end.cluster_side import Peer, held_connection
 from tests.end_to_end.conftest import Clone, Finished
 
 NEW_MACHINE = {"pool": "compute", "address": "192.168.200.29"}
-
-
-@pytest.fixture(autouse=True)
-def _stack(up: Finished) -> None:
-    """Every test here needs the stack."""
 
 
 def test_make_up_leaves_the_settings_file_as_it_is_committed(clone: Clone) -> None:

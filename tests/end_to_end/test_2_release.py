@@ -14,20 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from lab import release
 from tests.end_to_end.cluster_side import Peer
-from tests.end_to_end.conftest import Clone, Finished
+from tests.end_to_end.conftest import Clone
 
 SET = ("bootstrap.ign", "master.ign", "worker.ign")
 UPSTREAM = "198.51.100.1"
-
-
-@pytest.fixture(autouse=True)
-def _stack(up: Finished) -> None:
-    """Every test here needs the stack."""
 
 
 def moment(text: str) -> datetime:

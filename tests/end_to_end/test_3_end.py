@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import pytest
 import yaml
 
-from tests.end_to_end.conftest import Clone, Finished, host_snapshot, secrets_of
-
-
-@pytest.fixture(autouse=True)
-def _stack(up: Finished) -> None:
-    """Every test here needs the stack."""
+from tests.end_to_end.conftest import Clone, host_snapshot, secrets_of
 
 
 def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journal(clone: Clone) -> None:

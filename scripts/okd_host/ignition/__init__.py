@@ -4,7 +4,8 @@ Owns where the set is kept. A set belongs together: three ignition configs, a ku
 certificates of which the shortest-lived are good for a day.
 """
 
-RELEASE = "/var/lib/okd-registry/okd-libvirt"
+from okd_host.files import RELEASE
+
 INSTALL = f"{RELEASE}/install"
 # The set that the present one took the place of: the way back when a cluster turns out to live on it.
 BEFORE = f"{RELEASE}/install.before"

@@ -7,7 +7,6 @@ that only root reads and nowhere else. Does not own what the set is used for.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -20,7 +19,6 @@ from okd_host import files, report
 from okd_host.commands import run
 from okd_host.ignition import NEW
 
-SECRETS = os.path.join(files.SECRETS, "release")
 # Emulated machines are slow.
 LIMIT = 1800.0
 # Holds every private key of the set.
@@ -33,14 +31,12 @@ EXPECTED = ("Found override for release image",)
 
 def _read(row: Mapping[str, str]) -> str:
     """The text of a secret kept on this host. Raises Failed when it is not the expected one."""
-    path = os.path.join(SECRETS, row["secret"])
+    path = files.secret("release", row["secret"])
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content, right = files.read_verified(path, row["sha256"])
+        trouble = "" if right else "another SHA-256 than expected"
     except OSError as error:
         content, trouble = b"", str(error.strerror)
-    else:
-        trouble = "" if hashlib.sha256(content).hexdigest() == row["sha256"] else "another SHA-256 than expected"
     if trouble:
         raise report.Failed(
             f"secret {row['secret']} is not on this host as expected",

@@ -5,7 +5,6 @@ Owns the paths and that a secret is the one the document means. Does not own wha
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from base64 import b64decode
@@ -15,7 +14,7 @@ from typing import Any
 
 from okd_host import files, report
 
-RELEASE = "/var/lib/okd-registry/okd-libvirt"
+RELEASE = files.RELEASE
 SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
@@ -27,10 +26,9 @@ def path(*parts: str) -> str:
 def secret(row: dict[str, str]) -> tuple[str, str]:
     """Path and text of a secret that a document names; hidden from now on. Raises Failed when it is another one."""
     name = row["secret"]
-    place = os.path.join(files.SECRETS, "release", os.path.basename(name))
+    place = files.secret("release", os.path.basename(name))
     try:
-        with open(place, encoding="utf-8") as file:
-            text = file.read()
+        content, right = files.read_verified(place, row["sha256"].lower())
     except OSError as error:
         raise report.Failed(
             f"the secret {name} is not on this host",
@@ -38,8 +36,9 @@ def secret(row: dict[str, str]) -> tuple[str, str]:
             message=str(error),
             remedy=f"run the update: it sends {name} with `okd-host secrets release` first",
         ) from error
+    text = content.decode()
     report.hide([text])
-    if hashlib.sha256(text.encode()).hexdigest() != row["sha256"].lower():
+    if not right:
         raise report.Failed(
             f"the secret {name} on this host is not the one that is meant",
             file=place,
