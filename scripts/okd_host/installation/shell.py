@@ -1,0 +1,148 @@
+"""A machine's shell: commands over SSH as `core`, whether it answers, and whether it is off.
+
+Owns the login key's place and the host keys, remembered at the first login and held against every later one. A row is
+{"name", "address"} with, where it is known, "uuid": a machine with another UUID is a new one, with keys of its own.
+Does not own what is asked of a machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from okd_host import commands, files
+
+USER = "core"
+PORT = 22
+LOGIN_KEY = ("machines", "login-key")
+KNOWN = os.path.join(files.STATE, "known-nodes")
+LIMIT = 30.0
+# ssh's own word for a connection that failed; everything else is the command's.
+UNREACHABLE = 255
+# Three unanswered requests for a neighbour's address, one a second, make it unreachable.
+NEIGHBOUR_LIMIT = 4.5
+POLL = 1.0
+HEARTBEAT = 10.0
+
+
+def login_key() -> str:
+    """The path of the private key that every machine's ignition config admits."""
+    return files.secret(*LOGIN_KEY)
+
+
+def _remembered(row: Mapping[str, Any]) -> str:
+    """The file with the host keys of the machine; those of another machine with this address are forgotten."""
+    path = os.path.join(KNOWN, row["address"])
+    uuid = str(row.get("uuid") or "").lower()
+    if uuid:
+        owner = ""
+        with suppress(OSError), open(f"{path}.uuid") as file:
+            owner = file.read().strip()
+        if owner != uuid:
+            forget(row)
+            os.makedirs(KNOWN, exist_ok=True)
+            files.write_now(f"{path}.uuid", f"{uuid}\n".encode())
+    return path
+
+
+def forget(row: Mapping[str, Any]) -> None:
+    """Forget the host keys of a machine that is gone for good."""
+    for suffix in ("", ".uuid"):
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(KNOWN, row["address"]) + suffix)
+
+
+def _argv(row: Mapping[str, Any], command: str, known: str, strict: str, limit: float) -> list[str]:
+    options = [
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        f"UserKnownHostsFile={known}",
+        "GlobalKnownHostsFile=/dev/null",
+        f"StrictHostKeyChecking={strict}",
+        f"ConnectTimeout={max(1, int(min(limit, 20)))}",
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=4",
+        "LogLevel=ERROR",
+    ]
+    flags = [part for option in options for part in ("-o", option)]
+    target = f"{USER}@{row['address']}"
+    return ["ssh", "-F", "/dev/null", "-i", login_key(), "-p", str(PORT), *flags, target, command]
+
+
+def run(
+    row: Mapping[str, Any], command: str, limit: float = LIMIT, heartbeat: Callable[[], None] | None = None
+) -> commands.Result:
+    """Run `command` on the machine for at most `limit` seconds; code 255 when there was no login. Never raises.
+
+    Host keys are remembered once a login has succeeded: before it is installed, a machine has others.
+    """
+    if not os.path.exists(login_key()):
+        return commands.Result(UNREACHABLE, f"there is no login key on this host ({login_key()})")
+    remembered = _remembered(row)
+    if os.path.exists(remembered):
+        done = commands.run(_argv(row, command, remembered, "yes", limit), limit=limit, heartbeat=heartbeat)
+        if done.code == UNREACHABLE and "REMOTE HOST IDENTIFICATION HAS CHANGED" in done.output:
+            why = f"{row['name']} shows another host key than before; if it was installed anew, remove {remembered}"
+            return commands.Result(UNREACHABLE, why)
+        return done
+    with tempfile.TemporaryDirectory() as directory:
+        seen = os.path.join(directory, "seen")
+        done = commands.run(_argv(row, command, seen, "accept-new", limit), limit=limit, heartbeat=heartbeat)
+        if done.code not in (UNREACHABLE, 124, 127) and os.path.exists(seen):
+            with open(seen, "rb") as file:
+                content = file.read()
+            os.makedirs(KNOWN, exist_ok=True)
+            files.write_now(remembered, content)
+    return done
+
+
+def answers(row: Mapping[str, Any], limit: float = 10.0) -> bool:
+    """Whether the machine can be logged in to."""
+    return run(row, "true", limit).code == 0
+
+
+def is_off(row: Mapping[str, Any]) -> bool:
+    """Whether nothing at the machine's address answers, not even for the address itself."""
+    # What the neighbour table still knows would be believed for half a minute.
+    commands.run(["ip", "neigh", "flush", "to", row["address"]], limit=10)
+    try:
+        socket.create_connection((row["address"], PORT), timeout=NEIGHBOUR_LIMIT).close()
+    except OSError as error:
+        return error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH)
+    return False
+
+
+def power_off(row: Mapping[str, Any]) -> commands.Result:
+    """Tell the machine to shut down; a connection that ends by it is no failure."""
+    done = run(row, "sudo systemctl poweroff")
+    cut = done.code == UNREACHABLE and "closed by" in done.output
+    return commands.Result(0, done.output) if cut else done
+
+
+def await_off(row: Mapping[str, Any], limit: float, waiting: Callable[[str], None]) -> bool:
+    """Wait until the machine is off; whether it is. Calls `waiting` with its name about every ten seconds."""
+    deadline, said = time.monotonic() + limit, time.monotonic()
+    while not is_off(row):
+        if time.monotonic() > deadline:
+            return False
+        if time.monotonic() - said >= HEARTBEAT:
+            said = time.monotonic()
+            waiting(f"{row['name']} to be off")
+        time.sleep(POLL)
+    return True
+
+
+def last_line(row: Mapping[str, Any], *units: str) -> str:
+    """The last line of the machine's journal, of these units where any are named; why there is none otherwise."""
+    selected = "".join(f" -u {unit}" for unit in units)
+    done = run(row, f"sudo journalctl --quiet --no-pager --lines=1{selected}", 15)
+    lines = [line for line in done.output.splitlines() if line.strip()]
+    if done.code:
+        return f"{row['name']} gives no journal over SSH: {lines[-1] if lines else f'exit {done.code}'}"
+    return lines[-1] if lines else f"the journal of {row['name']} is empty{selected and f' for {selected.strip()}'}"
