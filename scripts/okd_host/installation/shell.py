@@ -1,7 +1,7 @@
 """A machine's shell: commands over SSH as `core`, whether it answers, and whether it is off.
 
-Owns the login key's place and the host keys, remembered at the first login and held against every later one. A row is
-{"name", "address"} with, where it is known, "uuid": a machine with another UUID is a new one, with keys of its own.
+Owns the login key's place and the host keys, remembered at the first login and held against every later one. A row
+that tells the domain's UUID tells machines apart: one with another UUID is new, and has keys of its own.
 Does not own what is asked of a machine.
 """
 
@@ -12,11 +12,11 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from okd_host import commands, files
+from okd_host.installation.rows import Row
 
 USER = "core"
 PORT = 22
@@ -36,29 +36,28 @@ def login_key() -> str:
     return files.secret(*LOGIN_KEY)
 
 
-def _remembered(row: Mapping[str, Any]) -> str:
+def _remembered(row: Row) -> str:
     """The file with the host keys of the machine; those of another machine with this address are forgotten."""
-    path = os.path.join(KNOWN, row["address"])
-    uuid = str(row.get("uuid") or "").lower()
-    if uuid:
+    path = os.path.join(KNOWN, row.address)
+    if row.uuid:
         owner = ""
         with suppress(OSError), open(f"{path}.uuid") as file:
             owner = file.read().strip()
-        if owner != uuid:
+        if owner != row.uuid:
             forget(row)
             os.makedirs(KNOWN, exist_ok=True)
-            files.write_now(f"{path}.uuid", f"{uuid}\n".encode())
+            files.write_now(f"{path}.uuid", f"{row.uuid}\n".encode())
     return path
 
 
-def forget(row: Mapping[str, Any]) -> None:
+def forget(row: Row) -> None:
     """Forget the host keys of a machine that is gone for good."""
     for suffix in ("", ".uuid"):
         with suppress(FileNotFoundError):
-            os.unlink(os.path.join(KNOWN, row["address"]) + suffix)
+            os.unlink(os.path.join(KNOWN, row.address) + suffix)
 
 
-def _argv(row: Mapping[str, Any], command: str, known: str, strict: str, limit: float) -> list[str]:
+def _argv(row: Row, command: str, known: str, strict: str, limit: float) -> list[str]:
     options = [
         "BatchMode=yes",
         "IdentitiesOnly=yes",
@@ -71,13 +70,11 @@ def _argv(row: Mapping[str, Any], command: str, known: str, strict: str, limit: 
         "LogLevel=ERROR",
     ]
     flags = [part for option in options for part in ("-o", option)]
-    target = f"{USER}@{row['address']}"
+    target = f"{USER}@{row.address}"
     return ["ssh", "-F", "/dev/null", "-i", login_key(), "-p", str(PORT), *flags, target, command]
 
 
-def run(
-    row: Mapping[str, Any], command: str, limit: float = LIMIT, heartbeat: Callable[[], None] | None = None
-) -> commands.Result:
+def run(row: Row, command: str, limit: float = LIMIT, heartbeat: Callable[[], None] | None = None) -> commands.Result:
     """Run `command` on the machine for at most `limit` seconds; code 255 when there was no login. Never raises.
 
     Host keys are remembered once a login has succeeded: before it is installed, a machine has others.
@@ -88,7 +85,7 @@ def run(
     if os.path.exists(remembered):
         done = commands.run(_argv(row, command, remembered, "yes", limit), limit=limit, heartbeat=heartbeat)
         if done.code == UNREACHABLE and "REMOTE HOST IDENTIFICATION HAS CHANGED" in done.output:
-            why = f"{row['name']} shows another host key than before; if it was installed anew, remove {remembered}"
+            why = f"{row.name} shows another host key than before; if it was installed anew, remove {remembered}"
             return commands.Result(UNREACHABLE, why)
         return done
     with tempfile.TemporaryDirectory() as directory:
@@ -102,30 +99,30 @@ def run(
     return done
 
 
-def answers(row: Mapping[str, Any], limit: float = 10.0) -> bool:
+def answers(row: Row, limit: float = 10.0) -> bool:
     """Whether the machine can be logged in to."""
     return run(row, "true", limit).code == 0
 
 
-def is_off(row: Mapping[str, Any]) -> bool:
+def is_off(row: Row) -> bool:
     """Whether nothing at the machine's address answers, not even for the address itself."""
     # What the neighbour table still knows would be believed for half a minute.
-    commands.run(["ip", "neigh", "flush", "to", row["address"]], limit=10)
+    commands.run(["ip", "neigh", "flush", "to", row.address], limit=10)
     try:
-        socket.create_connection((row["address"], PORT), timeout=NEIGHBOUR_LIMIT).close()
+        socket.create_connection((row.address, PORT), timeout=NEIGHBOUR_LIMIT).close()
     except OSError as error:
         return error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH)
     return False
 
 
-def power_off(row: Mapping[str, Any]) -> commands.Result:
+def power_off(row: Row) -> commands.Result:
     """Tell the machine to shut down; a connection that ends by it is no failure."""
     done = run(row, "sudo systemctl poweroff")
     cut = done.code == UNREACHABLE and "closed by" in done.output
     return commands.Result(0, done.output) if cut else done
 
 
-def await_off(row: Mapping[str, Any], limit: float, waiting: Callable[[str], None]) -> bool:
+def await_off(row: Row, limit: float, waiting: Callable[[str], None]) -> bool:
     """Wait until the machine is off; whether it is. Calls `waiting` with its name about every ten seconds."""
     deadline, said = time.monotonic() + limit, time.monotonic()
     while not is_off(row):
@@ -133,16 +130,16 @@ def await_off(row: Mapping[str, Any], limit: float, waiting: Callable[[str], Non
             return False
         if time.monotonic() - said >= HEARTBEAT:
             said = time.monotonic()
-            waiting(f"{row['name']} to be off")
+            waiting(f"{row.name} to be off")
         time.sleep(POLL)
     return True
 
 
-def last_line(row: Mapping[str, Any], *units: str) -> str:
+def last_line(row: Row, *units: str) -> str:
     """The last line of the machine's journal, of these units where any are named; why there is none otherwise."""
     selected = "".join(f" -u {unit}" for unit in units)
     done = run(row, f"sudo journalctl --quiet --no-pager --lines=1{selected}", 15)
     lines = [line for line in done.output.splitlines() if line.strip()]
     if done.code:
-        return f"{row['name']} gives no journal over SSH: {lines[-1] if lines else f'exit {done.code}'}"
-    return lines[-1] if lines else f"the journal of {row['name']} is empty{selected and f' for {selected.strip()}'}"
+        return f"{row.name} gives no journal over SSH: {lines[-1] if lines else f'exit {done.code}'}"
+    return lines[-1] if lines else f"the journal of {row.name} is empty{selected and f' for {selected.strip()}'}"
