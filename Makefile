@@ -5,7 +5,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(filter dev,$(STACK)),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status output down shell toolchain image release hypervisor render media lint test test-fast clean
+.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology media lint test test-fast clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -17,8 +17,14 @@ up: ## bring the stack up: sets up all that is missing, then `pulumi up`
 preview: ## what `up` would change (`pulumi preview --diff`)
 	@python3 -m lab.stack preview $(STACK) $(WHERE)
 
-status: ## what runs in the lab and what the stack holds
-	@python3 -m lab.stack status $(STACK) $(WHERE)
+status: ## services, mirror, machines and cluster in a table (WATCH=5 repeats it every 5 s)
+	@python3 -m lab.stack status $(STACK) $(WHERE) $(if $(WATCH),--watch $(WATCH))
+
+stop: ## shut the cluster down in good order, the services host last
+	@python3 -m lab.stack stop $(STACK) $(WHERE) $(if $(FORCE),--force)
+
+start: ## start what `stop` shut down, until every node is Ready
+	@python3 -m lab.stack start $(STACK) $(WHERE)
 
 output: ## the stack's outputs as JSON, secrets masked
 	@python3 -m lab.stack output $(STACK) $(WHERE)
@@ -43,6 +49,9 @@ hypervisor: toolchain ## start the lab's libvirt alone
 
 render: .venv ## write every file of a stack as it would be delivered, secrets redacted, into OUT=dir
 	@$(PY) -m cluster.review --stack $(STACK) --out $(OUT)
+
+topology: .venv ## draw the stack as SVG: dev into docs/topology.svg, any other stack into OUT=dir
+	@$(PY) -m cluster.topology --stack $(STACK) --out $(if $(filter dev,$(STACK)),docs,$(OUT))/topology.svg
 
 media: .venv ## save the stack's release to removable media mounted at OUT=dir (PULL_SECRET=file, OC=path)
 	@mkdir -p build

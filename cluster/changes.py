@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cluster.machines import Machine, natural
+from cluster.machines import natural
 from cluster.plan import Plan
 from cluster.settings_problems import Problem
 
@@ -32,28 +32,20 @@ def refused(before: Mapping[str, Any], plan: Plan) -> list[Problem]:
 
 def described(before: Mapping[str, Any], plan: Plan) -> list[str]:
     """What the change does to the machines, in words, in the table's order; empty when it touches none."""
+    installed = _installed(before)
     old, new = _old(before), _new(plan)
     if not old:
         return []
-    installed = _installed(before)
-    kept = [name for name in new if name in old and not (installed and new[name]["role"] == "bootstrap")]
+    if installed:
+        # Its work is done: whether it is still there is no matter of the settings of its row.
+        old, new = ({name: row for name, row in rows.items() if row["role"] != "bootstrap"} for rows in (old, new))
+    kept = [name for name in new if name in old]
     return [
         *(_removed(old[name], installed) for name in sorted(old.keys() - new.keys(), key=natural)),
         *(_added(row, installed) for name, row in new.items() if name not in old),
         *(line for name in kept for line in _single(old[name], new[name])),
         *_resized({name: (old[name], new[name]) for name in kept}, installed),
     ]
-
-
-def row(machine: Machine) -> dict[str, Any]:
-    """A machine's row with its sizes, as `before` holds it."""
-    return {
-        **machine.output(),
-        "cpus": machine.cpus,
-        "memoryMiB": machine.memory_mib,
-        "diskGiB": machine.disk_gib,
-        "extraDisksGiB": list(machine.extra_disks_gib),
-    }
 
 
 def _installed(before: Mapping[str, Any]) -> bool:
@@ -65,7 +57,7 @@ def _old(before: Mapping[str, Any]) -> dict[str, Row]:
 
 
 def _new(plan: Plan) -> dict[str, Row]:
-    return {machine.name: row(machine) for machine in plan.machines}
+    return {machine.name: machine.output() for machine in plan.machines}
 
 
 def _differs(key: str, old: Row, new: Row) -> bool:
@@ -105,7 +97,7 @@ def _network(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
 
 def _control_plane(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
     old = {name: row for name, row in _old(before).items() if row["role"] == "control-plane"}
-    new = {machine.name: row(machine) for machine in plan.of_role("control-plane")}
+    new = {machine.name: machine.output() for machine in plan.of_role("control-plane")}
     gone = {name: row for name, row in old.items() if name not in new}
     for name, now in new.items():
         if name in old:
