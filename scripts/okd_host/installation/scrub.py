@@ -24,8 +24,8 @@ PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z
 ENCODED_PEM = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]+")
 PUBLIC = (b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC KEY")
 NAMED = re.compile(
-    r"""(?ix) (\b (?: auth | password | passwd | token | bearerToken | client-key-data | secret ) ["']? \s* [:=] \s* ["']?)
-    ([^\s"',}]{8,})"""
+    r"""(\b(?:auth|password|passwd|token|bearerToken|client-key-data)["']?\s*[:=]\s*["']?)([^\s"',}]{8,})""",
+    re.IGNORECASE,
 )
 HEADER = re.compile(r"(?i)\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 SECRET_MEMBERS = ("auths", "data", "stringData")
