@@ -3,22 +3,20 @@
 import pulumi
 
 from cluster import registry
-from cluster.plan import Plan
+from components import config
 from components.boot_image import BootImage
-from components.config import settings
 from components.htpasswd_user import HtpasswdUser
 from components.hypervisor import Hypervisor, HypervisorArgs
 from components.ignition import IgnitionConfigs, IgnitionConfigsArgs
-from components.machine import Machine, MachineArgs
+from components.installation import Installation, InstallationArgs
 from components.mirror import Mirror, MirrorArgs
 from components.network import Networks, NetworksArgs
-from components.network_boot import NetworkBoot
 from components.pki import Pki, PkiArgs
 from components.services import Services, ServicesArgs
 from components.services_host import ServicesHost, ServicesHostArgs
 from components.ssh_access import SshAccess
 
-plan = Plan.of(settings())
+plan = config.plan()
 pki = Pki("pki", PkiArgs.of(plan))
 registry_user = HtpasswdUser("registry-access", registry.USER)
 admin = HtpasswdUser("admin-access", plan.settings.install.admin_user.name)
@@ -45,12 +43,19 @@ ignition = IgnitionConfigs(
     after=[mirror.tools],
 )
 
-bootstrap = Machine(
-    "bootstrap",
-    MachineArgs(plan=plan, row=plan.bootstrap, hypervisor=hypervisor, networks=networks),
-    pulumi.ResourceOptions(providers=[hypervisor.provider], depends_on=[boot_image.fetched, ignition.published]),
+installation = Installation(
+    "installation",
+    InstallationArgs(
+        plan=plan,
+        hypervisor=hypervisor,
+        networks=networks,
+        services_host=services_host,
+        ssh=ssh,
+        ignition_digest=ignition.digest,
+    ),
+    after=[boot_image.fetched, ignition.published],
+    opts=on_libvirt,
 )
-network_boot = NetworkBoot("bootstrap-boot", plan, host, bootstrap)
 
 outputs = {
     **plan.outputs(),
@@ -64,7 +69,8 @@ outputs = {
     "release": pulumi.Output.all(mirror.release, boot_image.digests).apply(plan.release_output),
     "certificateExpiry": pki.expiry,
     "ignitionExpiry": ignition.expiry,
-    "networkBoot": network_boot.report,
+    "bootstrap": installation.bootstrap,
+    "installation": installation.installation,
 }
 for name, value in outputs.items():
     pulumi.export(name, value)

@@ -17,7 +17,6 @@ from cluster.site import Site
 from cluster.units import active
 
 SCRIPTS, IMAGES = "boot", "images"
-AWAIT_SECONDS = 900
 
 
 def boot_files(site: Site) -> dict[str, str]:
@@ -53,21 +52,27 @@ def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:
         "coreos.inst.install_dev=/dev/vda",
         f"coreos.inst.ignition_url={url}/ignition/{machine.ignition}",
     ]
-    if image.kernel is None or image.rootfs is not None:
+    if _has_rootfs(site):
         arguments.append(f"coreos.live.rootfs_url={url}/{IMAGES}/rootfs")
     if image.reports_back:
         arguments.append(f"okd.report={url}/report")
-    return (*arguments, *image.kernel_arguments)
+    return (*arguments, *image.kernel_arguments, *machine.kernel_arguments)
+
+
+def _has_rootfs(site: Site) -> bool:
+    image = site.settings.boot_image
+    return image.kernel is None or image.rootfs is not None
 
 
 def network_boot(site: Site, machine: Machine) -> dict[str, Any]:
-    """What a machine must get on its way up, as the host agent's `await-boot` reads it, without the domain's UUID."""
+    """What a machine must get on its way up, as the host agent's verbs read it, without the domain's UUID."""
     services, host_os = str(site.services_address), site.host_os
     return {
         "name": machine.name,
+        "fqdn": machine.fqdn,
+        "role": machine.role,
         "mac": machine.mac,
         "address": str(machine.address),
-        "timeoutSeconds": AWAIT_SECONDS,
         "reportsBack": site.settings.boot_image.reports_back,
         "expected": {
             "hostname": machine.fqdn,
@@ -80,6 +85,8 @@ def network_boot(site: Site, machine: Machine) -> dict[str, Any]:
             "bootfile": boot_files(site),
             "kernel": f"/{IMAGES}/kernel",
             "initramfs": f"/{IMAGES}/initramfs",
+            "rootfs": f"/{IMAGES}/rootfs" if _has_rootfs(site) else None,
+            "ignition": f"/ignition/{machine.ignition}",
         },
         "units": {"dhcp": host_os.dhcp.unit, "tftp": host_os.tftp.unit, "http": host_os.http.unit},
         "logs": {"http": BOOT_LOG, "report": REPORT_LOG, "leases": LEASES},

@@ -43,7 +43,6 @@ def document(
     Raises:
         OSError, ValueError: a file that the settings were checked with has changed since.
     """
-    host_os = site.host_os
     trust_bundle = bundle(ca_certificate, *trusted_certificates(site))
     return {
         "release": release["release"],
@@ -53,15 +52,21 @@ def document(
         "manifests": manifest_texts(site) | signature_text(site, release),
         "secretManifests": {file: secret(name, hashes) for file, name in secret_manifests.names(site).items()},
         "pullSecret": secret(pull_secret.LOCAL, hashes),
-        "publish": {
-            "directory": f"{HTTP_ROOT}/ignition",
-            "group": host_os.http.group,
-            "mode": "0640",
-            "selinux": host_os.label("httpd_sys_content_t"),
-        },
+        "publish": publication(site),
         "api": api(site),
         "renewAfterHours": RENEW_HOURS,
         "generation": generation,
+    }
+
+
+def publication(site: Site) -> dict[str, Any]:
+    """Where the ignition configs are served from, and who may read them there."""
+    host_os = site.host_os
+    return {
+        "directory": f"{HTTP_ROOT}/ignition",
+        "group": host_os.http.group,
+        "mode": "0640",
+        "selinux": host_os.label("httpd_sys_content_t"),
     }
 
 

@@ -86,6 +86,7 @@ SshKey = Annotated[str, BeforeValidator(ssh_key)]
 ProxyUrl = Annotated[str, BeforeValidator(proxy_url)]
 Unproxied = Annotated[str, BeforeValidator(unproxied)]
 UserName = Annotated[str, BeforeValidator(user_name)]
+Minutes = Annotated[int, Field(ge=1, le=24 * 60)]
 
 
 class Proxy(Section):
@@ -101,6 +102,17 @@ class AdminUser(Section):
 
     enabled: bool = True
     name: UserName = "admin"
+
+
+class Limits(Section):
+    """How long, in minutes, is waited: for boots, the API, the control plane, a node, a drain, the operators."""
+
+    boot_minutes: Minutes = 20
+    api_minutes: Minutes = 30
+    bootstrap_minutes: Minutes = 60
+    node_minutes: Minutes = 45
+    drain_minutes: Minutes = 15
+    install_minutes: Minutes = 90
 
 
 class Install(Section):
@@ -122,3 +134,5 @@ class Install(Section):
     ingress_certificate: bool = True
     release_signature: bool = True
     manifests: ProjectPath | None = None
+    keep_bootstrap: bool = False
+    limits: Limits = Limits()

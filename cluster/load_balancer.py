@@ -1,8 +1,8 @@
 """The load balancer: API, machine config and ingress of the cluster.
 
 Owns HAProxy's rows: which machines stand behind which port, how they are checked, and where it listens. Addresses, not
-names, so that it starts without a name server. Nothing ends open connections at a reload. Does not own the bootstrap
-machine's departure.
+names, so that it starts without a name server. Nothing ends open connections at a reload. Does not own when the
+bootstrap machine leaves.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.machines import Machine
 from cluster.render import render
-from cluster.site import STATS_PORT, Site
+from cluster.site import API_PORT, MACHINE_CONFIG_PORT, STATS_PORT, Site
 from cluster.units import active, drop_in
+
+# Behind these stands the control plane, and the bootstrap machine until the control plane has taken over.
+API, MACHINE_CONFIG = "api", "machine-config"
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,14 @@ class Concern:
 
 def concerns(site: Site) -> tuple[Concern, ...]:
     """The rows: API and machine config to the control plane, ingress to compute, else to the control plane."""
-    bootstrap, control_plane = site.of_role("bootstrap"), site.of_role("control-plane")
+    bootstrap = () if site.before.bootstrapped else site.of_role("bootstrap")
+    control_plane = site.of_role("control-plane")
     behind_api = (*_servers(control_plane), *_servers(bootstrap, backup=True))
     behind_ingress = _servers(site.of_role("compute") or control_plane)
     readyz = ("httpchk GET /readyz HTTP/1.0", "log-health-checks")
     return (
-        Concern("api", 6443, "roundrobin", readyz, "check check-ssl verify none inter 10s fall 2 rise 3", behind_api),
-        Concern("machine-config", 22623, "roundrobin", (), "check inter 1s", behind_api),
+        Concern(API, API_PORT, "roundrobin", readyz, "check check-ssl verify none inter 10s fall 2 rise 3", behind_api),
+        Concern(MACHINE_CONFIG, MACHINE_CONFIG_PORT, "roundrobin", (), "check inter 1s", behind_api),
         Concern("ingress-https", 443, "source", (), "check inter 1s", behind_ingress),
         Concern("ingress-http", 80, "source", (), "check inter 1s", behind_ingress),
     )

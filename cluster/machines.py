@@ -33,6 +33,7 @@ class Machine:
     memory_mib: int
     disk_gib: int
     extra_disks_gib: tuple[int, ...]
+    kernel_arguments: tuple[str, ...] = ()
 
     @property
     def mac_hyphens(self) -> str:
@@ -53,6 +54,10 @@ class Machine:
             "mac": self.mac,
             "address": str(self.address),
             "fqdn": self.fqdn,
+            "cpus": self.cpus,
+            "memoryMiB": self.memory_mib,
+            "diskGiB": self.disk_gib,
+            "extraDisksGiB": list(self.extra_disks_gib),
         }
 
 
@@ -75,6 +80,7 @@ def table(settings: Settings) -> tuple[Machine, ...]:
                 memory_mib=own.memory_mib or pool.memory_mib,
                 disk_gib=own.disk_gib or pool.disk_gib,
                 extra_disks_gib=pool.extra_disks_gib if own.extra_disks_gib is None else own.extra_disks_gib,
+                kernel_arguments=own.kernel_arguments,
             )
         )
     return tuple(sorted(rows, key=lambda row: (ROLES.index(row.role), natural(row.name))))

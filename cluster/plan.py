@@ -18,6 +18,7 @@ from cluster import (
     firewall,
     http_server,
     ignition,
+    installation,
     load_balancer,
     mirror,
     pull_secret,
@@ -27,6 +28,7 @@ from cluster import (
     time_service,
     trust,
 )
+from cluster.before import Before
 from cluster.cloud_init import CloudInit
 from cluster.host_files import Bundle
 from cluster.host_os import HOST_SYSTEMS, REGISTRY_MOUNT
@@ -44,15 +46,16 @@ class Plan(Site):
     """A stack as planned from validated settings."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The plan for a stack's settings."""
+    def of(cls, settings: Settings, before: Before | None = None) -> Self:
+        """The plan for a stack's settings; `before` is what its last update brought about."""
         system = HOST_SYSTEMS[settings.services.operating_system]
-        return cls(settings=settings, names=Names(settings.stack), machines=table(settings), host_os=system)
-
-    @property
-    def bootstrap(self) -> Machine:
-        """The bootstrap machine."""
-        return self.of_role("bootstrap")[0]
+        return cls(
+            settings=settings,
+            names=Names(settings.stack),
+            machines=table(settings),
+            host_os=system,
+            before=before or Before(),
+        )
 
     @cached_property
     def bundles(self) -> tuple[Bundle, ...]:
@@ -77,9 +80,28 @@ class Plan(Site):
             "owner": self.host_os.registry_owner,
         }
 
-    def network_boot(self, machine: Machine) -> dict[str, Any]:
-        """What the host agent's `await-boot` reads for one machine, without its domain's UUID."""
-        return boot.network_boot(self, machine)
+    @property
+    def bootstraps(self) -> bool:
+        """Whether this update brings the cluster to life by its bootstrap machine, or finds it alive."""
+        return not self.before.bootstrapped
+
+    @property
+    def bootstrap_machines(self) -> tuple[Machine, ...]:
+        """The bootstrap machine, while it is needed or kept."""
+        return self.of_role("bootstrap") if self.bootstraps or self.settings.install.keep_bootstrap else ()
+
+    @property
+    def members(self) -> tuple[Machine, ...]:
+        """The machines that become nodes."""
+        return installation.members(self)
+
+    def status_document(self) -> dict[str, Any]:
+        """What the host agent's `cluster-status` reads."""
+        return installation.status(self)
+
+    def power_document(self) -> dict[str, Any]:
+        """What the host agent's `cluster-stop` and `cluster-start` read."""
+        return installation.power(self)
 
     def smoke(self) -> dict[str, Any]:
         """What the host agent's `smoke` reads, without the registry's password and CA."""
@@ -160,6 +182,7 @@ class Plan(Site):
             "adminUsername": admin.name if admin.enabled else None,
             "registryUrl": self.registry_url,
             "registryUsername": registry.USER,
+            "clusterNetwork": str(self.network),
             "servicesAddress": str(self.services_address),
             "servicesUplinkAddress": str(self.settings.uplink.address),
             "machines": [machine.output() for machine in self.machines],

@@ -120,6 +120,7 @@ class Machine(Section):
     memory_mib: Memory | None = None
     disk_gib: Disk | None = None
     extra_disks_gib: tuple[Disk, ...] | None = None
+    kernel_arguments: tuple[KernelArgument, ...] = ()
 
 
 class BootFile(Section):

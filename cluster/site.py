@@ -5,15 +5,18 @@ Owns the derivation of domains, addresses and URLs that more than one service ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
+from typing import Self
 
+from cluster.before import Before
 from cluster.host_os import HostOs
 from cluster.machines import Machine
 from cluster.names import Names
 from cluster.settings import Role, Settings
 
 DNS_PORT, HTTP_PORT, REGISTRY_PORT, STATS_PORT = 53, 8080, 5000, 9000
+API_PORT, MACHINE_CONFIG_PORT = 6443, 22623
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Site:
     names: Names
     machines: tuple[Machine, ...]
     host_os: HostOs
+    before: Before = field(default_factory=Before)
 
     @property
     def stack(self) -> str:
@@ -86,7 +90,7 @@ class Site:
     @property
     def api_url(self) -> str:
         """The Kubernetes API behind the load balancer."""
-        return f"https://api.{self.cluster_domain}:6443"
+        return f"https://api.{self.cluster_domain}:{API_PORT}"
 
     @property
     def ingress_domain(self) -> str:
@@ -97,6 +101,10 @@ class Site:
     def console_url(self) -> str:
         """The cluster's web console."""
         return f"https://console-openshift-console.{self.ingress_domain}"
+
+    def after_bootstrap(self) -> Self:
+        """The same stack once its bootstrap machine has done its part."""
+        return replace(self, before=replace(self.before, bootstrapped=True))
 
     def of_role(self, role: Role) -> tuple[Machine, ...]:
         """The machines of one role, in the table's order."""

@@ -1,4 +1,4 @@
-"""The stack's settings as Pulumi hands them over: the only module that touches Pulumi's configuration."""
+"""The stack's plan: the only module that touches Pulumi's configuration and the stack's last outputs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,35 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG
 
+from cluster import changes
+from cluster.before import Before
+from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
 
 
-def settings() -> Settings:
-    """The validated settings of the current stack.
-
-    Every key under the project's prefix is read, so that an unknown one is reported rather than ignored.
+def plan() -> Plan:
+    """The plan of the current stack; what it changes on machines that are there is said in words.
 
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing has been registered by then.
     """
+    try:
+        planned = Plan.of(_settings(), _before())
+        if problems := changes.refused(planned.before.outputs, planned):
+            raise SettingsError(problems)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from error
+    for line in changes.described(planned.before.outputs, planned):
+        pulumi.log.info(line)
+    return planned
+
+
+def _settings() -> Settings:
+    """Every key under the project's prefix is read, so that an unknown one is reported rather than ignored."""
     prefix = f"{pulumi.get_project()}:"
     # pulumi.Config reads known keys only and cannot list them.
     found = {key.removeprefix(prefix): _parsed(value) for key, value in CONFIG.get().items() if key.startswith(prefix)}
-    try:
-        return Settings.parse(found, pulumi.get_stack())
-    except SettingsError as error:
-        raise pulumi.RunError(str(error)) from error
+    return Settings.parse(found, pulumi.get_stack())
 
 
 def _parsed(value: Any) -> Any:
@@ -33,3 +44,10 @@ def _parsed(value: Any) -> Any:
         return json.loads(value)
     except (TypeError, ValueError):
         return value
+
+
+def _before() -> Before:
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    # The engine's own function: a StackReference would be a resource, and its outputs are known too late to plan with.
+    answer: Any = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
+    return Before.of((answer or {}).get("outputs") or {})

@@ -18,9 +18,6 @@ from cluster.render import render
 # Emulation caches translated code beside the guest's memory: uncapped, a 1 GiB guest grows to 1.5 GiB.
 TRANSLATION_CACHE_MIB = 128
 
-# libvirt's own log directory: in the storage pool a log would be taken for a volume.
-CONSOLE_LOGS = "/var/log/libvirt/qemu"
-
 # Neither force-new nor handled by the provider's update (terraform-provider-libvirt 0.8.1, resource_libvirt_domain.go).
 IGNORED_IN_PLACE = [
     "bootDevices",
@@ -54,6 +51,8 @@ class DomainArgs:
     nics: Sequence[Nic]
     volumes: Sequence[libvirt.Volume]
     boot: Sequence[str]
+    console_log: str
+    autostart: bool = True
     cloud_init: libvirt.CloudInitDisk | None = None
 
 
@@ -67,7 +66,7 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
         cpu={"mode": "host-passthrough" if args.domain_type == "kvm" else "maximum"},
         vcpu=args.cpus,
         memory=args.memory_mib,
-        autostart=True,
+        autostart=args.autostart,
         boot_devices=[{"devs": list(args.boot)}],
         disks=[{"volume_id": volume.id} for volume in args.volumes],
         cloudinit=args.cloud_init.id if args.cloud_init is not None else None,
@@ -81,7 +80,7 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
             "xslt": render(
                 "domain.xslt.j2",
                 domain_type=args.domain_type,
-                console_log=f"{CONSOLE_LOGS}/{args.domain_name}.console.log",
+                console_log=args.console_log,
                 translation_cache_mib=TRANSLATION_CACHE_MIB,
             ),
         },

@@ -37,16 +37,21 @@ def host_command(
     timeout: str = "15m",
     triggers: Sequence[pulumi.Input[str]] = (),
     prints_secrets: bool = False,
+    undone_by: str | None = None,
+    undo_timeout: str = "15m",
+    gone_with: pulumi.Resource | None = None,
 ) -> remote.Command:
     """Run `okd-host <verb>` with `document` on stdin; runs again when the document, a trigger or the host changes.
 
     `verb` and `triggers` are not secret; a secret document must be a secret Output. `timeout` is a Go duration. What a
-    command with `prints_secrets` prints is shown nowhere and kept as a secret.
+    command with `prints_secrets` prints is shown nowhere and kept as a secret. `undone_by` is a verb that gets the same
+    document when the command's resource is deleted, unless `gone_with` is deleted in the same update.
     """
     return remote.Command(
         name,
         connection=host.connection,
         create=f"sudo {AGENT} {verb}",
+        delete=f"sudo {AGENT} {undone_by}" if undone_by else None,
         # The first line keeps the document from being JSON or YAML, which a preview's diff would compare by position:
         # text is compared line by line.
         stdin=pulumi.Output.concat(f"@okd-host {verb}\n", document),
@@ -58,7 +63,9 @@ def host_command(
             parent=parent,
             depends_on=list(depends_on),
             additional_secret_outputs=["stdout", "stderr"] if prints_secrets else None,
-            custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout),
+            delete_before_replace=True if undone_by else None,
+            deleted_with=gone_with,
+            custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout, delete=undo_timeout),
         ),
     )
 

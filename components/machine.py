@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_libvirt as libvirt
 
+from cluster.installation import console_log
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
 from components.domain import DomainArgs, Nic, domain
@@ -62,6 +63,9 @@ class Machine(pulumi.ComponentResource):
                 nics=[Nic(mac=row.mac, network_id=args.networks.cluster_id)],
                 volumes=volumes,
                 boot=["hd", "network"],
+                console_log=console_log(args.plan, row.name),
+                # It must not come back on the libvirt host's next start, once it has done its part.
+                autostart=row.role != "bootstrap",
             ),
             self,
         )

@@ -14,6 +14,7 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
+from cluster.installation import console_log
 from cluster.plan import Plan
 from components.agent import installer
 from components.domain import DomainArgs, Nic, domain
@@ -39,6 +40,7 @@ class ServicesHost(pulumi.ComponentResource):
     """`host` says how to run commands on it; once `prepared` is complete, services may be delivered."""
 
     host: Host
+    domain: pulumi.Resource
     prepared: list[pulumi.Resource]
 
     def __init__(self, name: str, args: ServicesHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -64,10 +66,12 @@ class ServicesHost(pulumi.ComponentResource):
                 ],
                 volumes=volumes,
                 boot=["hd"],
+                console_log=console_log(plan, settings.name),
                 cloud_init=seed,
             ),
             self,
         )
+        self.domain = machine
         self.host = Host(
             connection=remote.ConnectionArgs(
                 host=str(plan.settings.uplink.address),

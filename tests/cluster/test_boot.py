@@ -6,8 +6,13 @@ from typing import Any
 
 from cluster import boot
 from cluster.host_files import HostFile
+from cluster.machines import Machine
 from cluster.plan import Plan
 from tests.cluster.conftest import planned
+
+
+def bootstrap(plan: Plan) -> Machine:
+    return plan.of_role("bootstrap")[0]
 
 
 def files(plan: Plan) -> dict[str, HostFile]:
@@ -51,7 +56,7 @@ def test_a_whole_ipxe_script() -> None:
         config["bootImage"] = files | {"kernelArguments": ["console=ttyS0"], "reportsBack": True}
 
     dev = planned("dev", edit)
-    text = files(dev)[f"/var/www/okd/boot/mac-{dev.bootstrap.mac_hyphens}.ipxe"].text
+    text = files(dev)[f"/var/www/okd/boot/mac-{bootstrap(dev).mac_hyphens}.ipxe"].text
     assert text == (
         "#!ipxe\n"
         "# bootstrap: bootstrap\n"
@@ -71,7 +76,7 @@ def test_an_unknown_machine_boots_from_its_disk(dev: Plan) -> None:
 
 
 def test_only_a_boot_image_that_reports_back_is_asked_to(dev: Plan, hard_way: Plan) -> None:
-    assert "okd.report=" in " ".join(boot.kernel_arguments(dev, dev.bootstrap))
+    assert "okd.report=" in " ".join(boot.kernel_arguments(dev, bootstrap(dev)))
     assert "okd.report=" not in " ".join(boot.kernel_arguments(hard_way, hard_way.bootstrap))
 
 
@@ -117,7 +122,7 @@ def test_a_root_file_system_is_named_where_there_is_one() -> None:
     named = "coreos.live.rootfs_url=http://192.168.210.254:8080/images/rootfs"
     without = {name: FILES[name] for name in ("kernel", "initramfs")}
     for plan, expected in ((own_image(), True), (own_image(**FILES), True), (own_image(**without), False)):
-        assert (named in boot.kernel_arguments(plan, plan.bootstrap)) is expected
+        assert (named in boot.kernel_arguments(plan, bootstrap(plan))) is expected
 
 
 def test_a_new_machine_changes_no_other_profile() -> None:
@@ -130,7 +135,7 @@ def test_a_new_machine_changes_no_other_profile() -> None:
 
 
 def test_what_the_boot_is_measured_against(dev: Plan) -> None:
-    document = dev.network_boot(dev.bootstrap)
+    document = boot.network_boot(dev, bootstrap(dev))
     assert document["expected"]["hostname"] == "bootstrap.okd.lab.example"
     assert document["expected"]["kernel"] == "/images/kernel"
     assert document["logs"] == {

@@ -83,7 +83,11 @@ def test_machines_as_an_output_are_plain_values(dev: Plan) -> None:
         "name": "bootstrap",
         "role": "bootstrap",
         "pool": "bootstrap",
-        "mac": dev.bootstrap.mac,
+        "mac": dev.machines[0].mac,
         "address": "192.168.200.10",
         "fqdn": "bootstrap.okd.lab.example",
+        "cpus": 1,
+        "memoryMiB": 512,
+        "diskGiB": 2,
+        "extraDisksGiB": [],
     }

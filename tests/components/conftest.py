@@ -21,12 +21,17 @@ MIRRORED = {"version": "4.19.0-okd-scos.0", "digest": DIGEST, "release": f"mirro
     "verified": True,
     "signature": None,
 }
+INSTALLED = {"version": "4.19.0-okd-scos.0", "operators": 8, "left": [], "installedAt": "2026-01-01T00:00:00Z"}
 # What the host agent prints, by the command's name.
 PRINTED = {
     "mirror-release": f"stage 1/1 mirror: all\nresult: {json.dumps(MIRRORED)}\n",
     "boot-image-fetch": f"result: {json.dumps({'kernel': '1' * 64, 'initramfs': '2' * 64, 'rootfs': '3' * 64})}\n",
     "ignition-set": f"result: {json.dumps({'expiry': '2026-01-02T00:00:00Z', 'digest': 'e' * 64})}\n",
-    "ignition-credentials": json.dumps({"kubeconfig": "PRIVATE kubeconfig", "kubeadminPassword": "PRIVATE password"}),
+    "installation-bootstrap-departure": 'result: {"poweredOff": true}',
+    "installation-complete": f"result: {json.dumps(INSTALLED)}",
+    "ignition-credentials": json.dumps(
+        {"kubeconfig": "CONFIDENTIAL kubeconfig", "kubeadminPassword": "CONFIDENTIAL password"}
+    ),
 }
 
 
@@ -45,15 +50,15 @@ class Recording(mocks.Mocks):
     """What a program registered, by name; computed outputs are made up but plausible."""
 
     resources: list[Registered] = field(default_factory=list)
-    urns: dict[str, str] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(Registered(args.typ, args.name, dict(args.inputs), bool(args.custom)))
         outputs = dict(args.inputs)
         made_up = {
             "tls:index/privateKey:PrivateKey": {
-                "privateKeyPem": f"PRIVATE {args.name}",
-                "privateKeyOpenssh": f"PRIVATE OPENSSH {args.name}\n",
+                "privateKeyPem": f"CONFIDENTIAL {args.name}",
+                "privateKeyOpenssh": f"CONFIDENTIAL OPENSSH {args.name}\n",
                 "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n",
             },
             "tls:index/selfSignedCert:SelfSignedCert": {
@@ -72,6 +77,8 @@ class Recording(mocks.Mocks):
         return f"{args.name}-id", outputs | made_up.get(args.typ, {})
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"name": args.args["name"], "outputs": self.before}
         raise AssertionError(f"the program calls {args.token}, which these tests do not expect")
 
     def named(self, name: str, kind: str = "") -> Registered:
@@ -99,11 +106,12 @@ class RecordingMonitor(mocks.MockMonitor):
 
 @dataclass
 class Run:
-    """One run of the program: what it registered, with which options, and what it exports."""
+    """One run of the program: what it registered, with which options, and what it exports, resolved in `values`."""
 
     recording: Recording
     requests: dict[str, Any]
     outputs: dict[str, Any]
+    values: dict[str, Any]
 
 
 def is_secret(value: Any) -> bool:
@@ -111,9 +119,9 @@ def is_secret(value: Any) -> bool:
     return isinstance(value, dict) and SECRET_SIGNATURE in value
 
 
-def run_program(name: str, config: dict[str, Any]) -> Run:
+def run_program(name: str, config: dict[str, Any], before: dict[str, Any] | None = None) -> Run:
     """Run the whole `__main__.py` for a stack against the mock engine and wait for every registration."""
-    recording = Recording()
+    recording = Recording(before=before or {})
     monitor = RecordingMonitor(recording)
     asyncio.set_event_loop(asyncio.new_event_loop())
     settings.reset_options()
@@ -129,7 +137,11 @@ def run_program(name: str, config: dict[str, Any]) -> Run:
         exported.update(root.outputs)
 
     asyncio.get_event_loop().run_until_complete(stack.run_pulumi_func(program))
-    return Run(recording, monitor.requests, exported)
+
+    async def resolved() -> dict[str, Any]:
+        return {name: await pulumi.Output.from_input(value).future() for name, value in exported.items()}
+
+    return Run(recording, monitor.requests, exported, asyncio.get_event_loop().run_until_complete(resolved()))
 
 
 @pytest.fixture
@@ -141,9 +153,13 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
     monkeypatch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
     monkeypatch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})
 
-    def go(stack_name: str, change: Callable[[dict[str, Any]], None] = lambda config: None) -> Run:
+    def go(
+        stack_name: str,
+        change: Callable[[dict[str, Any]], None] = lambda config: None,
+        before: dict[str, Any] | None = None,
+    ) -> Run:
         config = stack_config(stack_name)
         change(config)
-        return run_program(stack_name, config)
+        return run_program(stack_name, config, before)
 
     return go

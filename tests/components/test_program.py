@@ -60,10 +60,15 @@ def test_every_connection_pins_the_host_key_and_never_shows_the_login_key(built:
 
 
 def test_a_rebuilt_services_host_gets_everything_again_and_nothing_else_triggers(built: Run) -> None:
+    made_with = ("ignition-credentials", "installation-compute-config")
     for command in built.recording.of_type("Command"):
-        watched = "bootstrap-domain-id" if command.name == "bootstrap-boot-watch" else "services-domain-id"
-        made_with = ["e" * 64] if command.name == "ignition-credentials" else []
-        assert command.inputs["triggers"] == [watched, *made_with], command.name
+        watched = "services-domain-id"
+        if command.name.startswith("installation-bootstrap-"):
+            watched = "bootstrap-domain-id"
+        elif command.name.endswith("-join"):
+            watched = f"{command.name.removesuffix('-join')}-domain-id"
+        digest = ["e" * 64] if command.name in made_with else []
+        assert command.inputs["triggers"] == [watched, *digest], command.name
 
 
 def test_no_previous_output_travels_in_the_environment(built: Run) -> None:
@@ -72,7 +77,7 @@ def test_no_previous_output_travels_in_the_environment(built: Run) -> None:
 
 
 def test_private_keys_and_passwords_reach_the_engine_only_as_secrets(built: Run) -> None:
-    known = ("PRIVATE", "hunter2", "$2y$05$")
+    known = ("CONFIDENTIAL", "hunter2", "$2y$05$")
     for one in built.recording.resources:
         for key, value in one.inputs.items():
             if one.type.startswith("tls:"):
@@ -167,7 +172,9 @@ def test_only_declared_outputs_are_exported_and_secrets_stay_secret(built: Run) 
         "servicesSshKey",
         "machines",
         "certificateExpiry",
-        "networkBoot",
+        "clusterNetwork",
+        "bootstrap",
+        "installation",
     }
 
 

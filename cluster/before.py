@@ -1,0 +1,43 @@
+"""What the last update of the stack brought about, as far as this one must know it.
+
+Owns reading that from the stack's own last outputs. They are stored only when an update came to its end: a failed or
+killed one leaves those of the update before, and the next goes on where it stopped. Does not own what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class Before:
+    """`bootstrapped`: the cluster runs without its bootstrap machine. `members`: names of machines that had joined.
+
+    `outputs` are the last ones in full, secrets among them: they are never shown.
+    """
+
+    bootstrapped: bool = False
+    installed: bool = False
+    members: frozenset[str] = frozenset()
+    outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, Any]) -> Self:
+        """What a stack's last outputs tell; a new stack has none."""
+        bootstrap, installation = _part(outputs, "bootstrap"), _part(outputs, "installation")
+        return cls(
+            bootstrapped=bootstrap.get("state") == COMPLETE,
+            installed=bool(installation.get("installed")),
+            members=frozenset(str(machine["name"]) for machine in installation.get("machines", ())),
+            # The output of that name is the table as it was last asked for, whether or not the update got there.
+            outputs={**outputs, "machines": installation.get("machines", ())},
+        )
+
+
+def _part(outputs: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = outputs.get(name)
+    return part if isinstance(part, Mapping) else {}

@@ -1,0 +1,179 @@
+"""The installation: from published ignition configs to a cluster whose machines are all Ready.
+
+Owns the order in which machines are made and waited for: bootstrap and control plane, the bootstrap's departure,
+compute, the operators; and that machines which have joined are touched one at a time. Once an update saw the bootstrap
+leave, the next declares nothing of it and so removes it. Does not own how a machine joins (member.py), nor what the
+waits look for (scripts/).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_command import remote
+
+from cluster import installation
+from cluster.before import COMPLETE
+from cluster.machines import Machine as MachineRow
+from cluster.plan import Plan
+from components.host_command import Host, host_command, result
+from components.host_secrets import host_secrets
+from components.hypervisor import Hypervisor
+from components.machine import Machine, MachineArgs
+from components.member import Member, MemberArgs
+from components.network import Networks
+from components.services_host import ServicesHost
+from components.ssh_access import SshAccess
+
+# A wait ends by its own limit, with a message that says more than the engine's.
+GRACE_MINUTES = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallationArgs:
+    """`ignition_digest` changes with the published set of ignition configs."""
+
+    plan: Plan
+    hypervisor: Hypervisor
+    networks: Networks
+    services_host: ServicesHost
+    ssh: SshAccess
+    ignition_digest: pulumi.Output[str]
+
+
+class Installation(pulumi.ComponentResource):
+    """`bootstrap` and `installation` tell the next update how far this one came; known once everything is Ready."""
+
+    bootstrap: pulumi.Output[dict[str, Any]]
+    installation: pulumi.Output[dict[str, Any]]
+
+    def __init__(
+        self,
+        name: str,
+        args: InstallationArgs,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("okd:index:Installation", name, None, opts)
+        self._name, self._args, self._plan = name, args, args.plan
+        self._host = args.services_host.host
+        self._secrets = host_secrets(
+            name,
+            self._host,
+            "machines",
+            {"login-key": args.ssh.login_private_key},
+            parent=self,
+            depends_on=args.services_host.prepared,
+        ).kept
+        declared = self._command("declared", "machines", installation.declared(self._plan), after=self._secrets)
+        before = [declared, *after]
+        if self._plan.bootstraps:
+            control_plane, alive = self._first(before)
+        else:
+            for row in self._plan.bootstrap_machines:
+                self._machine(row, before)
+            self.bootstrap = pulumi.Output.from_input({"state": COMPLETE, "machine": False})
+            control_plane, alive = self._rolling(self._plan.of_role("control-plane"), before), before
+        config = self._command(
+            "compute-config",
+            "worker-config",
+            installation.compute_config(self._plan),
+            after=alive,
+            triggers=[args.ignition_digest],
+        )
+        compute = self._rolling(self._plan.of_role("compute"), [config], control_plane[-1:])
+        complete = self._command(
+            "complete",
+            "await-install",
+            installation.completion(self._plan),
+            after=[*(member.joined for member in (*control_plane, *compute)), *before],
+            minutes=self._plan.settings.install.limits.install_minutes,
+        )
+        rows = [row.output() for row in self._plan.members]
+        self.installation = result(complete).apply(lambda found: {"installed": True, **found, "machines": rows})
+        self.register_outputs({"bootstrap": self.bootstrap, "installation": self.installation})
+
+    def _first(self, after: Sequence[pulumi.Resource]) -> tuple[list[Member], list[pulumi.Resource]]:
+        """Bootstrap and control plane, all at once; what follows waits for the bootstrap's departure."""
+        rows = (*self._plan.bootstrap_machines, *self._plan.of_role("control-plane"))
+        machines = [self._machine(row, after) for row in rows]
+        uuids: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
+            **{machine.row.name: machine.uuid for machine in machines}
+        )
+        limits, identity = self._plan.settings.install.limits, machines[0].uuid
+        complete = self._command(
+            "bootstrap-complete",
+            "await-bootstrap",
+            uuids.apply(lambda known: installation.bootstrap(self._plan, known)),
+            after=after,
+            identity=identity,
+            minutes=limits.boot_minutes + limits.api_minutes + limits.bootstrap_minutes,
+        )
+        departed = self._command(
+            "bootstrap-departure",
+            "bootstrap-leave",
+            identity.apply(lambda known: installation.departure(self._plan, known)),
+            after=[complete],
+            identity=identity,
+        )
+        self.bootstrap = result(departed).apply(lambda _: {"state": COMPLETE, "machine": True})
+        members = [self._member(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]
+        return members, [departed]
+
+    def _rolling(
+        self, rows: Sequence[MachineRow], after: Sequence[pulumi.Resource], behind: Sequence[Member] = ()
+    ) -> list[Member]:
+        """New machines are made all at once; one that has joined waits for the one before it to be Ready again."""
+        members: list[Member] = []
+        previous = list(behind)
+        for row in rows:
+            joined = row.name in self._plan.before.members
+            waits = [member.joined for member in previous] if joined else []
+            members.append(self._member(self._machine(row, [*after, *waits]), after))
+            previous = members[-1:] if joined else previous
+        return members
+
+    def _machine(self, row: MachineRow, after: Sequence[pulumi.Resource]) -> Machine:
+        return Machine(
+            row.name,
+            MachineArgs(
+                plan=self._plan, row=row, hypervisor=self._args.hypervisor, networks=self._args.networks
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )  # fmt: skip
+
+    def _member(self, machine: Machine, after: Sequence[pulumi.Resource]) -> Member:
+        return Member(
+            f"{machine.row.name}-member",
+            MemberArgs(plan=self._plan, machine=machine, services_host=self._args.services_host),
+            after=[*after, *self._secrets],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _command(
+        self,
+        name: str,
+        verb: str,
+        document: pulumi.Input[dict[str, Any]],
+        *,
+        after: Sequence[pulumi.Resource],
+        identity: pulumi.Output[str] | None = None,
+        triggers: Sequence[pulumi.Input[str]] = (),
+        minutes: int = 5,
+    ) -> remote.Command:
+        host = self._host if identity is None else Host(connection=self._host.connection, identity=identity)
+        text = pulumi.Output.from_input(document).apply(lambda known: json.dumps(known, indent=1))
+        return host_command(
+            f"{self._name}-{name}",
+            host,
+            verb,
+            text,
+            parent=self,
+            depends_on=after,
+            timeout=f"{minutes + GRACE_MINUTES}m",
+            triggers=triggers,
+        )

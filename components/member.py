@@ -1,0 +1,66 @@
+"""One machine's membership in the cluster.
+
+Owns the wait until the machine is a Ready node, and its leave before the machine goes: cordoned, drained, shut down,
+and no node any more when no machine of that name is declared. Does not own the machine. When the whole stack is
+destroyed nothing is drained: there is nowhere to go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from cluster import installation
+from cluster.plan import Plan
+from components.host_command import Host, host_command
+from components.machine import Machine
+from components.services_host import ServicesHost
+
+GRACE_MINUTES = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberArgs:
+    """Which machine, and the services host that watches it join."""
+
+    plan: Plan
+    machine: Machine
+    services_host: ServicesHost
+
+
+class Member(pulumi.ComponentResource):
+    """`joined` completes once the machine is Ready; a machine that is made anew leaves first and joins again."""
+
+    joined: pulumi.Resource
+
+    def __init__(
+        self,
+        name: str,
+        args: MemberArgs,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("okd:index:Member", name, None, opts)
+        plan, machine, limits = args.plan, args.machine, args.plan.settings.install.limits
+
+        def document(uuid: str) -> str:
+            return json.dumps(installation.membership(plan, machine.row, uuid), indent=1)
+
+        # The machine's identity, not the services host's: a rebuilt services host makes nobody leave and join.
+        watched = Host(connection=args.services_host.host.connection, identity=machine.uuid)
+        self.joined = host_command(
+            f"{machine.row.name}-join",
+            watched,
+            "node-join",
+            machine.uuid.apply(document),
+            parent=self,
+            depends_on=after,
+            timeout=f"{limits.node_minutes + GRACE_MINUTES}m",
+            undone_by="node-leave",
+            undo_timeout=f"{limits.drain_minutes + GRACE_MINUTES}m",
+            gone_with=args.services_host.domain,
+        )
+        self.register_outputs({})
