@@ -1,0 +1,108 @@
+package store
+
+import "context"
+
+// Events that are kept of every resource, for watches that begin in the past.
+const kept = 512
+
+// Event types, as watches name them.
+const (
+	Added    = "ADDED"
+	Modified = "MODIFIED"
+	Deleted  = "DELETED"
+)
+
+// Event is one change. Previous is the object before it, nil for a new one.
+type Event struct {
+	Type     string
+	Key      Key
+	Object   Object
+	Previous Object
+	Revision uint64
+}
+
+// history holds a resource's latest events. forgotten is the newest revision that a watch can no longer begin before.
+type history struct {
+	events    []Event
+	forgotten uint64
+	changed   chan struct{}
+}
+
+func newHistory(forgotten uint64) *history {
+	return &history{forgotten: forgotten, changed: make(chan struct{})}
+}
+
+func (h *history) add(event Event) {
+	h.events = append(h.events, event)
+	if len(h.events) > 2*kept {
+		surplus := len(h.events) - kept
+		h.forgotten = h.events[surplus-1].Revision
+		h.events = append([]Event(nil), h.events[surplus:]...)
+	}
+	h.wake()
+}
+
+func (h *history) forget(revision uint64) {
+	h.events, h.forgotten = nil, revision
+	h.wake()
+}
+
+func (h *history) wake() {
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// after returns the events newer than a revision.
+func (h *history) after(revision uint64) ([]Event, error) {
+	if revision < h.forgotten {
+		return nil, ErrExpired
+	}
+	first := len(h.events)
+	for first > 0 && h.events[first-1].Revision > revision {
+		first--
+	}
+	return h.events[first:len(h.events):len(h.events)], nil
+}
+
+// Watch follows one resource of a group, in all namespaces.
+type Watch struct {
+	machine *machine
+	of      kind
+	seen    uint64
+}
+
+// Watch begins after a revision; Next tells whether that is still known.
+func (s *Store) Watch(group, resource string, after uint64) *Watch {
+	return &Watch{machine: s.machine, of: kind{group, resource}, seen: after}
+}
+
+// Next waits for events and returns them in order. It fails with ErrExpired, or when the context ends.
+func (w *Watch) Next(ctx context.Context) ([]Event, error) {
+	for {
+		w.machine.mutex.Lock()
+		history := w.machine.historyOf(w.of)
+		events, err := history.after(w.seen)
+		changed, now := history.changed, w.machine.revision
+		w.machine.mutex.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		// A watch that is ahead of this member (it began at another) must not go back.
+		if now > w.seen {
+			w.seen = now
+		}
+		if len(events) > 0 {
+			return events, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Seen returns the revision up to which this watch has told everything.
+func (w *Watch) Seen() uint64 {
+	return w.seen
+}
