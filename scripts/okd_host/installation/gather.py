@@ -144,6 +144,18 @@ def collect(document: Mapping[str, Any]) -> tuple[str, list[str]]:
     return _archive(texts), answered
 
 
+def for_failure(api: Mapping[str, str], rows: Sequence[Row], boot: Mapping[str, Any]) -> str:
+    """Gather beside a failure, which must not give way to another; says where. `boot` is a boot document."""
+    logs = [boot["logs"]["http"], boot["logs"]["report"]]
+    document = {"api": api, "machines": [row.document() for row in rows], "units": boot["units"], "logs": logs}
+    report.say("  gathering logs")
+    try:
+        path, machines = collect(document)
+    except OSError as error:
+        return f"logs could not be gathered ({error})"
+    return f"logs of the services and of {', '.join(machines) or 'no machine'} are in {path} on the services host"
+
+
 def main(arguments: list[str], document: Any) -> None:
     """Gather and say where it lies."""
     stages = report.Stages(["gather"])
