@@ -29,6 +29,7 @@ def document(
     login_key: str,
     hashes: Mapping[str, str],
     generation: str,
+    cluster: str,
 ) -> dict[str, Any]:
     """What `ignition` reads.
 
@@ -39,6 +40,7 @@ def document(
         login_key: the public SSH key that the stack logs in with.
         hashes: SHA-256 (hex) by the secrets' names: the local pull secret's and every secret manifest's.
         generation: which set is asked for, as `ignition-status` named it.
+        cluster: an id of the stack's own cluster, by which a kept data volume's older set is told apart.
 
     Raises:
         OSError, ValueError: a file that the settings were checked with has changed since.
@@ -56,6 +58,7 @@ def document(
         "api": api(site),
         "renewAfterHours": RENEW_HOURS,
         "generation": generation,
+        "cluster": cluster,
     }
 
 

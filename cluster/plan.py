@@ -157,6 +157,7 @@ class Plan(Site):
         login_key: str,
         hashes: Mapping[str, str],
         generation: str,
+        cluster: str,
     ) -> dict[str, Any]:
         """What the host agent's `ignition` reads; the arguments are those of cluster.ignition.document."""
         return ignition.document(
@@ -166,6 +167,7 @@ class Plan(Site):
             login_key=login_key,
             hashes=hashes,
             generation=generation,
+            cluster=cluster,
         )
 
     def ignition_status(self) -> dict[str, Any]:

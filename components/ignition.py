@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_random as random
 
 from cluster.plan import Plan
 from components import ignition_age
@@ -55,6 +56,8 @@ class IgnitionConfigs(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("okd:index:IgnitionConfigs", name, None, opts)
+        # It goes with the stack; the data volume, with the set of ignition configs on it, may outlive it.
+        identity = random.RandomUuid(f"{name}-cluster", opts=pulumi.ResourceOptions(parent=self))
         secrets = host_secrets(name, args.host, "release", _secrets(args), parent=self, depends_on=after)
         # Only a host that has its secrets can answer: a new one is not asked before.
         generation: pulumi.Output[str] = pulumi.Output.all(
@@ -67,6 +70,7 @@ class IgnitionConfigs(pulumi.ComponentResource):
             login_key=args.ssh.login_public_key,
             hashes=secrets.hashes,
             generation=pulumi.Output.unsecret(generation),
+            cluster=identity.result,
         ).apply(lambda known: json.dumps(args.plan.ignition(**known), indent=1))
         made = host_command(
             f"{name}-set", args.host, "ignition", text, parent=self, depends_on=secrets.kept, timeout="40m"

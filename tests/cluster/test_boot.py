@@ -77,7 +77,7 @@ def test_an_unknown_machine_boots_from_its_disk(dev: Plan) -> None:
 
 def test_only_a_boot_image_that_reports_back_is_asked_to(dev: Plan, hard_way: Plan) -> None:
     assert "okd.report=" in " ".join(boot.kernel_arguments(dev, bootstrap(dev)))
-    assert "okd.report=" not in " ".join(boot.kernel_arguments(hard_way, hard_way.bootstrap))
+    assert "okd.report=" not in " ".join(boot.kernel_arguments(hard_way, bootstrap(hard_way)))
 
 
 FILES = {

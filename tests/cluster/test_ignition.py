@@ -21,7 +21,12 @@ def document(plan: Plan) -> dict[str, Any]:
     texts = plan.ignition_secret_texts(**(SECRETS | {"ca_certificate": CERTIFICATE}))
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return plan.ignition(
-        release=RELEASE, ca_certificate=CERTIFICATE, login_key=LOGIN_KEY, hashes=hashes, generation="first"
+        release=RELEASE,
+        ca_certificate=CERTIFICATE,
+        login_key=LOGIN_KEY,
+        hashes=hashes,
+        generation="first",
+        cluster="id",
     )
 
 

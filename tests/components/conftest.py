@@ -72,6 +72,7 @@ class Recording(mocks.Mocks):
             },
             "random:index/randomPassword:RandomPassword": {"result": "hunter2" * 9},
             "random:index/randomString:RandomString": {"result": "salt1" * 4 + "x"},
+            "random:index/randomUuid:RandomUuid": {"result": "00000000-0000-4000-8000-000000000000"},
             "command:remote:Command": {"stdout": PRINTED.get(args.name, ""), "stderr": ""},
         }
         return f"{args.name}-id", outputs | made_up.get(args.typ, {})

@@ -90,6 +90,21 @@ def test_with_its_cluster_up_a_set_is_never_made_again(aged: Site, mode: str) ->
     assert aged.ignition(other)["reused"] is False
 
 
+def test_on_the_data_volume_of_a_destroyed_stack_a_new_cluster_gets_a_set_of_its_own(settled: Site) -> None:
+    first, second = document() | {"cluster": "first"}, document() | {"cluster": "second"}
+    settled.host.sh(f"rm -r {INSTALL}")
+    assert settled.ignition(first)["reused"] is False
+    settled.host.sh(f"touch {INSTALL}/installed; echo seen > {INSTALL}/installed")
+    assert settled.ignition(first)["reused"] is True
+    old = settled.kept()
+    done = settled.run("ignition", second)
+    assert "the set on this data volume is that of a cluster whose stack was destroyed" in done.stdout
+    found = world.result(done)
+    assert (found["reused"], found["installed"]) == (False, False)
+    assert settled.kept().password != old.password
+    assert settled.ignition(second)["reused"] is True
+
+
 def test_a_cluster_that_is_only_starting_keeps_its_set_but_is_not_installed(aged: Site) -> None:
     before = aged.kept()
     aged.serve_api("starting")

@@ -27,7 +27,7 @@ GONE = (
 
 
 class Known(NamedTuple):
-    """The set on this host; `damage` says why it cannot be used, `changed` what its `inputs` differ in."""
+    """The set on this host; `damage` says why it cannot be used, `cluster` which cluster it is of, by its id."""
 
     validity: Validity
     generation: str
@@ -35,6 +35,7 @@ class Known(NamedTuple):
     installed: bool
     authority: str
     damage: str
+    cluster: str = ""
 
 
 class Decision(NamedTuple):
@@ -73,16 +74,19 @@ def known() -> Known | None:
             if damaged:
                 raise ValueError(f"{', '.join(damaged)} changed since it was made")
             validity = configs.validity(contents["bootstrap.ign"])
-            return Known(validity, record["generation"], record["inputs"], installed, authority, "")
+            return Known(
+                validity, record["generation"], record["inputs"], installed, authority, "", record.get("cluster", "")
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             return Known(Validity(0, 0), "", {}, installed, authority, f"{type(error).__name__}: {error}")
     return None
 
 
-def record(generation: str, inputs: Mapping[str, str], contents: Mapping[str, bytes]) -> bytes:
+def record(generation: str, cluster: str, inputs: Mapping[str, str], contents: Mapping[str, bytes]) -> bytes:
     """What is kept beside a set about how it came to be."""
     own = {name: _hash(contents[name]) for name in CONFIGS}
-    return json.dumps({"generation": generation, "inputs": dict(inputs), "files": own}, indent=1).encode()
+    known = {"generation": generation, "cluster": cluster, "inputs": dict(inputs), "files": own}
+    return json.dumps(known, indent=1).encode()
 
 
 def note_installed() -> None:
@@ -101,8 +105,13 @@ def aged(validity: Validity, hours: float, now: float) -> str:
     return f"it is {age:.1f} h old, and made again after {hours:g} h" if age > hours else ""
 
 
-def decide(found: Known | None, inputs: Mapping[str, str], state: str, hours: float, now: float) -> Decision:
-    """Whether `found` is used again. Raises Failed where neither using nor making a set would be right."""
+def decide(found: Known | None, own: str, inputs: Mapping[str, str], state: str, hours: float, now: float) -> Decision:
+    """Whether `found` is used again, by the cluster with the id `own`.
+
+    Raises Failed where neither using nor making a set would be right.
+    """
+    if found and found.cluster and own and found.cluster != own and state not in (cluster.UP, cluster.STARTING):
+        return Decision(False, "the set on this data volume is that of a cluster whose stack was destroyed")
     if found and (found.installed or state in (cluster.UP, cluster.STARTING)):
         return _kept(found, inputs, state, hours, now)
     if state == cluster.FOREIGN:

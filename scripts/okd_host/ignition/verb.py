@@ -3,7 +3,8 @@
 Document: {"release": pull spec by digest, "version", "tools": directory of openshift-install, "installConfig": {...}
 without its pull secret, "manifests": {name: text}, "secretManifests": {name: {"secret", "sha256"}}, "pullSecret":
 {"secret", "sha256"}, "publish": {"directory", "group", "mode", "selinux"}, "api": {"url", "address"},
-"renewAfterHours", "generation"}. Secrets are those that `okd-host secrets release` keeps.
+"renewAfterHours", "generation"; optional "cluster": an id, by which a set is told from that of a destroyed stack whose
+data volume was kept}. Secrets are those that `okd-host secrets release` keeps.
 
 A set is used again while it is fresh and made of the same inputs; otherwise it is made again as a whole, unless its
 cluster is up or was. The age is that of the certificates in the files.
@@ -107,10 +108,10 @@ def _guard(document: dict[str, Any]) -> tuple[guard.Decision, str]:
     hours, now = float(document["renewAfterHours"]), time.time()
     trusted = (found.authority or None) if found else None
     state = cluster.ask(document["api"], trusted, limit=API_LIMIT)
-    decision = guard.decide(found, inputs(document), state, hours, now)
+    decision = guard.decide(found, document.get("cluster", ""), inputs(document), state, hours, now)
     if found and not decision.reuse:
         state = cluster.ask(document["api"], trusted, limit=API_LIMIT, tries=API_TRIES)
-        decision = guard.decide(found, inputs(document), state, hours, now)
+        decision = guard.decide(found, document.get("cluster", ""), inputs(document), state, hours, now)
     if found and state == cluster.UP and not found.installed and not found.damage:
         guard.note_installed()
     return decision, state
@@ -139,7 +140,7 @@ def _make(document: dict[str, Any], stages: report.Stages) -> None:
             validity = _checked(contents, document["release"])
             stages.detail = f"one set, good until {certificates.moment(validity.expiry)}"
         with stages("record"):
-            record = guard.record(document["generation"], inputs(document), contents)
+            record = guard.record(document["generation"], document.get("cluster", ""), inputs(document), contents)
             # The installer consumed its own.
             installer.tidy({INPUTS: record, "install-config.yaml": text.encode()})
             swap(NEW, INSTALL)
