@@ -1,4 +1,4 @@
-"""Following a network boot: logs as nginx, Kea and the boot image write them, read by the agent's own code."""
+"""How far a machine has come: logs as nginx, Kea and the boot image write them, read by the agent's own code."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ SAID = (
 )
 
 
+ALL = ("/boot/boot.ipxe", "/images/kernel", "/images/initramfs", "/images/rootfs", "/ignition/bootstrap.ign")
+
+
 @pytest.fixture
-def await_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+def boots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    from okd_host import await_boot as module
     from okd_host import boot_logs, files
+    from okd_host.installation import boots as module
 
     for name in ("STATE", "SMOKE"):
         monkeypatch.setattr(files, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(module, "BOOTS", str(tmp_path / "state" / "boots"))
-    monkeypatch.setattr(module, "POLL", 0.05)
-    monkeypatch.setattr(boot_logs, "_journal", lambda unit, since, lines: [])
-    monkeypatch.setattr(files, "LOCKS", str(tmp_path / "locks"))
-    monkeypatch.setattr(module, "original_is_up", module._is_up, raising=False)
-    monkeypatch.setattr(module, "_is_up", lambda address: False)
+    monkeypatch.setattr(boot_logs, "journal", lambda unit, since, lines: [])
+    monkeypatch.setattr(module, "original_is_up", module.is_up, raising=False)
+    monkeypatch.setattr(module, "is_up", lambda address: False)
     yield module
     for loaded in [name for name in sys.modules if name.split(".")[0] == "okd_host"]:
         del sys.modules[loaded]
@@ -51,7 +52,6 @@ def document(tmp_path: Path) -> dict[str, Any]:
         "mac": "52:54:00:00:00:01",
         "address": "127.0.0.9",
         "uuid": UUID,
-        "timeoutSeconds": 1,
         "reportsBack": True,
         "expected": {
             "address": "127.0.0.9",
@@ -64,6 +64,8 @@ def document(tmp_path: Path) -> dict[str, Any]:
             "bootfile": {"pxe": "lpxelinux.0", "ipxe": "http://192.168.200.254:8080/boot/boot.ipxe"},
             "kernel": "/images/kernel",
             "initramfs": "/images/initramfs",
+            "rootfs": "/images/rootfs",
+            "ignition": "/ignition/bootstrap.ign",
         },
         "units": {"dhcp": "kea", "tftp": "tftp", "http": "nginx"},
         "logs": {name: str(tmp_path / file) for name, file in logs.items()},
@@ -78,20 +80,24 @@ def request(path: str, uri: str, args: str = "", age: float = 0, address: str = 
 
 
 def boot(document: dict[str, Any], said: str = SAID, age: float = 0) -> None:
-    for uri in ("/boot/boot.ipxe", "/images/kernel", "/images/initramfs"):
+    for uri in ALL:
         request(document["logs"]["http"], uri, age=age)
     request(document["logs"]["report"], "/report", said, age=age)
 
 
-def test_a_machine_that_got_everything_gives_a_green_table(
-    await_boot: Any, document: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def looked(boots: Any, document: dict[str, Any]) -> Any:
+    """A boot that was looked at once."""
+    boot = boots.Boot(document)
+    boot.look()
+    return boot
+
+
+def test_a_machine_that_got_everything_gives_a_green_table(boots: Any, document: dict[str, Any]) -> None:
     boot(document)
-    await_boot.main([], document)
-    shown = capsys.readouterr().out
-    assert "stage 5/5 report" in shown
-    assert "FAILED" not in shown
-    assert len([line for line in shown.splitlines() if line.endswith("| ok")]) == 15
+    found = looked(boots, document)
+    assert found.look().done
+    assert found.problems() == []
+    assert len([line for line in found.table().splitlines() if line.endswith("| ok")]) == 17
 
 
 @pytest.mark.parametrize(
@@ -106,67 +112,122 @@ def test_a_machine_that_got_everything_gives_a_green_table(
         ("bootfile=lpxelinux.0", "bootfile=grub"),
     ],
 )
-def test_a_machine_that_got_something_else_fails_and_names_it(
-    await_boot: Any, document: dict[str, Any], right: str, wrong: str
+def test_a_machine_that_got_something_else_names_it(
+    boots: Any, document: dict[str, Any], right: str, wrong: str
 ) -> None:
     assert right in SAID
     boot(document, SAID.replace(right, wrong))
-    with pytest.raises(Exception, match="did not get everything") as failure:
-        await_boot.main([], document)
-    told = failure.value.message.splitlines()  # type: ignore[attr-defined]
+    told = looked(boots, document).problems()
     assert len(told) == 1
     assert (wrong.partition("=")[2] or "nothing") in told[0]
 
 
-def test_a_stage_that_does_not_come_is_named_with_the_last_line_about_the_machine(
-    await_boot: Any, document: dict[str, Any]
+def test_a_machine_is_at_the_first_stage_that_has_not_come(boots: Any, document: dict[str, Any]) -> None:
+    found = boots.Boot(document)
+    progress = found.look()
+    assert (progress.stage, progress.reached, progress.done) == ("lease", "", False)
+    seen = []
+    for uri in ALL:
+        request(document["logs"]["http"], uri)
+        seen.append(found.look().stage)
+    assert seen == ["kernel", "initramfs", "report", "report", "report"]
+    request(document["logs"]["report"], "/report", SAID)
+    progress = found.look()
+    assert (progress.stage, progress.detail, progress.done) == ("ignition", "/ignition/bootstrap.ign", True)
+
+
+def test_a_machine_has_been_at_its_stage_since_the_request_for_it(boots: Any, document: dict[str, Any]) -> None:
+    for uri, age in (("/boot/boot.ipxe", 90), ("/images/kernel", 60)):
+        request(document["logs"]["http"], uri, age=age)
+    assert abs(boots.Boot(document).look().since - (time.time() - 60)) < 2
+
+
+def test_a_boot_image_that_does_not_report_is_done_with_its_ignition_config(
+    boots: Any, document: dict[str, Any]
 ) -> None:
+    document["reportsBack"] = False
+    for uri in ALL:
+        request(document["logs"]["http"], uri)
+    found = looked(boots, document)
+    assert found.look().done
+    assert found.problems() == []
+    assert "machine:" not in found.table()
+
+
+def test_a_stage_that_does_not_come_has_the_last_line_about_the_machine(boots: Any, document: dict[str, Any]) -> None:
     request(document["logs"]["http"], "/boot/boot.ipxe")
-    with pytest.raises(Exception, match="did not come to this stage within 1 s") as failure:
-        await_boot.main([], document)
-    assert failure.value.stage == "3/5 kernel"  # type: ignore[attr-defined]
-    assert "/boot/boot.ipxe" in failure.value.message  # type: ignore[attr-defined]
+    request(document["logs"]["http"], "/images/kernel", address="127.0.0.8")
+    found = boots.Boot(document)
+    assert found.look().stage == "kernel"
+    assert "/boot/boot.ipxe" in found.last_word()
 
 
+@pytest.mark.parametrize("known", ["a report", "a boot that was followed"])
 def test_the_requests_of_an_earlier_machine_at_the_address_do_not_count(
-    await_boot: Any, document: dict[str, Any]
+    boots: Any, document: dict[str, Any], known: str
 ) -> None:
-    boot(document, SAID.replace(UUID, "another"), age=3600)
-    with pytest.raises(Exception, match="did not come to this stage") as failure:
-        await_boot.main([], document)
-    assert failure.value.stage == "1/5 lease"  # type: ignore[attr-defined]
+    boot(document, SAID.replace(UUID, "another") if known == "a report" else "", age=3600)
+    if known != "a report":
+        boots.Boot({**document, "name": "compute-9", "uuid": "another"}).look()
+    assert boots.Boot(document).look().stage == "lease"
 
 
+@pytest.mark.parametrize("reports", [True, False])
 def test_an_update_that_was_interrupted_finds_the_boot_that_is_long_over(
-    await_boot: Any, document: dict[str, Any]
+    boots: Any, document: dict[str, Any], reports: bool
 ) -> None:
-    document["timeoutSeconds"] = 900
-    boot(document, age=7200)
-    await_boot.main([], document)
+    document["reportsBack"] = reports
+    for uri in ALL:
+        request(document["logs"]["http"], uri, age=7200)
+    if reports:
+        request(document["logs"]["report"], "/report", SAID, age=7200)
+    assert boots.Boot(document).look().done
 
 
-def test_the_smoke_checks_own_leases_are_not_the_machines(await_boot: Any, document: dict[str, Any]) -> None:
+def test_a_machine_that_was_replaced_starts_again(boots: Any, document: dict[str, Any]) -> None:
+    boot(document, age=600)
+    assert boots.Boot(document).look().done
+    document["uuid"] = UUID.replace("6f", "7a")
+    assert boots.Boot(document).look().stage == "lease"
+    boot(document, SAID.replace(UUID, document["uuid"]))
+    assert boots.Boot(document).look().done
+
+
+def test_without_a_uuid_it_is_the_boot_that_was_followed_last_and_nothing_is_noted(
+    boots: Any, document: dict[str, Any], tmp_path: Path
+) -> None:
+    anybody = {name: value for name, value in document.items() if name != "uuid"}
+    assert boots.Boot(anybody).look().stage == "lease"
+    assert not (tmp_path / "state").exists()
+    boot(document)
+    boots.Boot(document).look()
+    assert boots.Boot(anybody).look().done
+
+
+def test_the_smoke_checks_own_leases_are_not_the_machines(boots: Any, document: dict[str, Any]) -> None:
     row = f"127.0.0.9,{document['mac']},,86400,{int(time.time()) + 86400},1,0,0,,0,,0\n"
     Path(document["logs"]["leases"]).write_text("address,hwaddr,client_id,valid_lifetime,expire\n" + row)
     since = time.time() - 60
-    assert await_boot.boot_logs.look(document, since).lease == "127.0.0.9"
-    Path(await_boot.files.SMOKE).touch()
+    assert boots.boot_logs.look(document, since).lease == "127.0.0.9"
+    Path(boots.files.SMOKE).touch()
     later = time.time() + 5
-    os.utime(await_boot.files.SMOKE, (later, later))
-    assert await_boot.boot_logs.look(document, since).lease == ""
+    os.utime(boots.files.SMOKE, (later, later))
+    assert boots.boot_logs.look(document, since).lease == ""
 
 
 def test_a_machine_that_ran_before_this_services_host_is_not_waited_for(
-    await_boot: Any, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    boots: Any, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(await_boot, "_is_up", lambda address: True)
-    await_boot.main([], document)
-    assert "since before this services host was built" in capsys.readouterr().out
+    monkeypatch.setattr(boots, "is_up", lambda address: True)
+    found = looked(boots, document)
+    assert found.look().done
+    assert found.problems() == []
+    assert "since before this services host was built" in found.table()
 
 
 @pytest.mark.parametrize(("fault", "up"), [(None, True), (ConnectionRefusedError(), True), (TimeoutError(), False)])
 def test_a_machine_is_up_when_it_accepts_or_refuses_a_connection(
-    await_boot: Any, monkeypatch: pytest.MonkeyPatch, fault: OSError | None, up: bool
+    boots: Any, monkeypatch: pytest.MonkeyPatch, fault: OSError | None, up: bool
 ) -> None:
     def connect(*arguments: Any, **options: Any) -> socket.socket:
         if fault:
@@ -174,4 +235,4 @@ def test_a_machine_is_up_when_it_accepts_or_refuses_a_connection(
         return socket.socket()
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert await_boot.original_is_up("127.0.0.9") is up
+    assert boots.original_is_up("127.0.0.9") is up

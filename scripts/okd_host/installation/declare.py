@@ -1,7 +1,7 @@
 """machines: note which machines the stack declares.
 
 Document: {"machines": [{"name", "fqdn", "role", "address", "mac"}]}. The list is what decides whose certificate
-requests are approved and whose Node is removed with its machine. An empty list says that the whole stack goes.
+requests are approved and whose Node is removed with its machine.
 """
 
 from __future__ import annotations
