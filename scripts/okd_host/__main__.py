@@ -18,7 +18,17 @@ verbs:
   ignition-status    say how old the ignition configs are and what to ask for next
   credentials        print the kubeconfig and the kubeadmin password
   smoke              check the services from inside the cluster network
-  await-boot         follow one machine through its network boot
+  machines           note which machines the stack declares
+  worker-config      publish the ignition configs that new machines take, as the cluster has them by now
+  node-join          follow one machine from its power-on to its Ready node
+  node-leave         drain one machine, shut it down and remove its node
+  await-bootstrap    wait until the control plane does without the bootstrap
+  bootstrap-leave    take the bootstrap out of the load balancer and shut it down
+  await-install      wait until the cluster is installed
+  gather             everything that explains a failed installation, in one file
+  cluster-status     say what services, mirror, machines and cluster are at
+  cluster-stop       shut the whole cluster down in order
+  cluster-start      wait for a cluster that was stopped, and undo what the stop did
 
 Every verb reads one JSON document on stdin (after a first line that starts with @, if there is one), prints its
 stages on stdout and exits 0, or 1 with the failed stage, the reason, what is in service now and the remedy on stderr.
@@ -46,7 +56,17 @@ VERBS = {
     "ignition-status": "ignition.status",
     "credentials": "ignition.credentials",
     "smoke": "smoke.verb",
-    "await-boot": "await_boot",
+    "machines": "installation.declare",
+    "worker-config": "installation.worker_config",
+    "node-join": "installation.join",
+    "node-leave": "installation.leave",
+    "await-bootstrap": "installation.bootstrap",
+    "bootstrap-leave": "installation.departure",
+    "await-install": "installation.install",
+    "gather": "installation.gather",
+    "cluster-status": "installation.status",
+    "cluster-stop": "installation.stop",
+    "cluster-start": "installation.start",
 }
 TOOLS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -104,12 +104,15 @@ def answers(row: Row, limit: float = 10.0) -> bool:
     return run(row, "true", limit).code == 0
 
 
-def is_off(row: Row) -> bool:
-    """Whether nothing at the machine's address answers, not even for the address itself."""
+def is_off(row: Row, limit: float = NEIGHBOUR_LIMIT) -> bool:
+    """Whether nothing at the machine's address answers within `limit` seconds, not even for the address itself."""
     # What the neighbour table still knows would be believed for half a minute.
     commands.run(["ip", "neigh", "flush", "to", row.address], limit=10)
     try:
-        socket.create_connection((row.address, PORT), timeout=NEIGHBOUR_LIMIT).close()
+        socket.create_connection((row.address, PORT), timeout=limit).close()
+    except socket.timeout:
+        words = commands.run(["ip", "neigh", "show", "to", row.address], limit=10).output.split()
+        return bool({"INCOMPLETE", "FAILED"}.intersection(words))
     except OSError as error:
         return error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH)
     return False
