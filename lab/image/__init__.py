@@ -1,7 +1,7 @@
 """The lab's images: the services host's disk, and the kernel and initramfs that machines boot from the network.
 
 Owns: when an image is built and where it is kept (cached by the hash of its inputs, linked below .lab/images). Does not
-own: their content (rootfs.py, disk.py, boot.py). Standard library only.
+own: their content (rootfs.py and disk.py; parts.py, boot.py and machine_disk.py). Standard library only.
 """
 
 from __future__ import annotations
@@ -9,26 +9,41 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lab import checkout
+from lab import checkout, node
 from lab.cached import cached
-from lab.image import boot, disk, rootfs
+from lab.image import boot, disk, machine_disk, parts, rootfs
 from lab.progress import StepFailed
 
 SERVICES_IMAGE = "services-debian-12.qcow2"
-_SIZE_MIB = 4096
+BOOT_FILES = ("kernel", "initramfs", "rootfs")
 _HERE = Path(__file__).parent
 
 
 def build() -> Path:
     """Make what is missing, link it below .lab/images, and return the services host's image there."""
     services = _cached("image", _digest(_services_inputs(), *rootfs.packages()), _services)
-    network = _cached("boot", _digest(boot.inputs(), services.name), lambda to, log: boot.make(services / "parts", to))
+    network = _boot_image(services)
     _publish(checkout.IMAGES, services, (SERVICES_IMAGE,))
-    _publish(checkout.IMAGES / "boot", network, boot.FILES)
+    _publish(checkout.IMAGES / "boot", network, BOOT_FILES)
     return checkout.IMAGES / SERVICES_IMAGE
+
+
+def _boot_image(services: Path) -> Path:
+    """Return the directory with the files of BOOT_FILES, made from parts of the services host's image."""
+    program = node.build()
+
+    def make(to: Path, log: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=to.parent) as directory:
+            taken = Path(directory)
+            parts.take(services / SERVICES_IMAGE, taken, log)
+            boot.make(taken, to)
+            machine_disk.make(taken, to, program, boot.SCRIPTS / "on-lease", to, log)
+
+    return _cached("boot", _digest([*boot.inputs(), *machine_disk.inputs()], services.name, program.parent.name), make)
 
 
 def _publish(directory: Path, source: Path, names: Iterable[str]) -> None:
@@ -52,8 +67,7 @@ def _services(to: Path, log: Path) -> None:
         raise StepFailed(f"not installed: {', '.join(missing)}", remedy=f"apt-get install {packages}")
     tree = to / "tree"
     rootfs.make(tree, log)
-    boot.keep_parts(tree, to)
-    disk.make(tree, to / SERVICES_IMAGE, _SIZE_MIB, log)
+    disk.make(tree, to / SERVICES_IMAGE, log)
     shutil.rmtree(tree)
 
 

@@ -1,7 +1,7 @@
-"""The miniature boot image: Debian's kernel, an initramfs of busybox that reports what the network gave it, a rootfs.
+"""The miniature boot image's initramfs: busybox, a few modules, and scripts that report, install and hand over.
 
-Owns: initramfs and rootfs, byte for byte the same for the same parts. The parts (kernel, modules, busybox, bash and
-its libraries) are kept from the services host's root file system, so nothing is downloaded for it.
+Owns: the initramfs, byte for byte the same for the same parts. Does not own: the parts (parts.py), and what is
+installed (machine_disk.py).
 """
 
 from __future__ import annotations
@@ -12,39 +12,30 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.progress import StepFailed
+from lab.image.parts import MODULES, PROGRAMS
 
 FILES = ("kernel", "initramfs", "rootfs")
 SCRIPTS = Path(__file__).parent / "miniature"
-# In the order in which they are loaded.
-MODULES = (
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_legacy_dev",
-    "virtio_pci_modern_dev",
-    "virtio_pci",
-    "failover",
-    "net_failover",
-    "virtio_net",
-)
 APPLETS = (
-    *("cat", "cut", "dd", "echo", "head", "hostname", "insmod", "ip", "mount", "nslookup", "od", "printf"),
-    *("cpio", "gunzip", "mkdir", "sed", "sh", "sleep", "tail", "timeout", "tr", "udhcpc", "wc", "wget"),
+    *(
+        "cat",
+        "cut",
+        "date",
+        "dd",
+        "echo",
+        "grep",
+        "head",
+        "hostname",
+        "init",
+        "insmod",
+        "ip",
+        "killall",
+        "mkdir",
+        "mount",
+    ),
+    *("nslookup", "od", "pidof", "printf", "rm", "sed", "sh", "sleep", "sync", "tail", "tee", "timeout", "touch", "tr"),
+    *("blockdev", "losetup", "poweroff", "reboot", "switch_root", "udhcpc", "umount", "wc", "wget"),
 )
-# Where each part lies in the root file system, and in the initramfs.
-PROGRAMS = {
-    "bin/busybox": "bin/busybox",
-    "bin/bash": "bin/bash",
-    "lib64/ld-linux-x86-64.so.2": "lib64/ld-linux-x86-64.so.2",
-    "lib/x86_64-linux-gnu/libc.so.6": "lib/x86_64-linux-gnu/libc.so.6",
-    "lib/x86_64-linux-gnu/libresolv.so.2": "lib/x86_64-linux-gnu/libresolv.so.2",
-    "lib/x86_64-linux-gnu/libtinfo.so.6": "lib/x86_64-linux-gnu/libtinfo.so.6",
-}
-# A live system's root file system, fetched after the boot; this one has a name and nothing else.
-OS_RELEASE = """NAME="Miniature CoreOS (lab)"
-ID=miniature-coreos
-PRETTY_NAME="Miniature CoreOS (lab): no installer, no Kubernetes"
-"""
 
 
 @dataclass(frozen=True)
@@ -58,27 +49,12 @@ class Entry:
 
 
 def inputs() -> list[Path]:
-    """Return the files that the initramfs is made from, besides the parts."""
-    return [Path(__file__), *sorted(SCRIPTS.iterdir())]
-
-
-def keep_parts(tree: Path, to: Path) -> None:
-    """Keep from a root file system in `tree` what the boot image is made of."""
-    parts = to / "parts"
-    parts.mkdir()
-    (kernel,) = (tree / "boot").glob("vmlinuz-*")
-    shutil.copyfile(kernel, parts / "kernel")
-    for source in PROGRAMS:
-        shutil.copyfile(tree / source, parts / Path(source).name)
-    for name in MODULES:
-        found = list((tree / "lib/modules").rglob(f"{name}.ko"))
-        if not found:
-            raise StepFailed(f"the kernel has no module {name}", remedy="correct MODULES in lab/image/boot.py")
-        shutil.copyfile(found[0], parts / f"{name}.ko")
+    """Return the files that the initramfs is made from."""
+    return [Path(__file__), Path(__file__).with_name("parts.py"), *sorted(SCRIPTS.iterdir())]
 
 
 def make(parts: Path, to: Path) -> None:
-    """Write `kernel`, `initramfs` and `rootfs` into the directory `to`, from what `keep_parts` kept."""
+    """Write `kernel` and `initramfs` into the directory `to`."""
     shutil.copyfile(parts / "kernel", to / "kernel")
     entries = [Entry(name, stat.S_IFDIR | 0o755) for name in _directories()]
     entries.append(Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
@@ -92,8 +68,6 @@ def make(parts: Path, to: Path) -> None:
         target = "init" if script.name == "init" else f"bin/{script.name}"
         entries.append(Entry(target, stat.S_IFREG | 0o755, script.read_bytes()))
     (to / "initramfs").write_bytes(_archive(entries))
-    etc = Entry("etc", stat.S_IFDIR | 0o755)
-    (to / "rootfs").write_bytes(_archive([etc, Entry("etc/os-release", stat.S_IFREG | 0o644, OS_RELEASE.encode())]))
 
 
 def _directories() -> list[str]:

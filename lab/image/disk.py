@@ -1,4 +1,4 @@
-"""A disk that starts by itself under BIOS, made from a directory tree without a loop device.
+"""Disks that start by themselves under BIOS, made without a loop device.
 
 Layout in sectors of 512 bytes: 0 boot code and partition table, 1… GRUB's core image, 2048… one ext4 partition.
 """
@@ -7,60 +7,55 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.progress import StepFailed, run
 
-LABEL = "services"
 _SECTOR = 512
 _FIRST = 2048
+OFFSET = _FIRST * _SECTOR
 _TABLE = 446
 _GRUB = Path("/usr/lib/grub/i386-pc")
 _MODULES = ("biosdisk", "part_msdos", "ext2", "normal", "configfile", "linux", "boot", "echo", "test")
-_UUID = "6f6b642d-6c69-4276-8972-742d6c616221"
 
 
-def make(tree: Path, image: Path, size_mib: int, log: Path) -> None:
-    """Write the qcow2 image of a disk of `size_mib` that holds `tree`. Raises StepFailed."""
+@dataclass(frozen=True)
+class FileSystem:
+    """The one partition's file system; `options` are further words for mke2fs."""
+
+    label: str
+    uuid: str
+    size_mib: int
+    options: tuple[str | Path, ...] = ()
+
+
+SERVICES = FileSystem("services", "6f6b642d-6c69-4276-8972-742d6c616221", 4096)
+
+
+def make(tree: Path, image: Path, log: Path) -> None:
+    """Write the qcow2 image of the services host's disk, which holds `tree`. Raises StepFailed."""
     raw = image.with_suffix(".raw")
-    with raw.open("wb") as handle:
-        handle.truncate(size_mib * 1024 * 1024)
-    blocks = (size_mib - 1) * 256
-    mke2fs: list[str | Path] = [
-        "mke2fs",
-        "-q",
-        "-t",
-        "ext4",
-        "-b",
-        "4096",
-        "-m",
-        "1",
-        "-L",
-        LABEL,
-        "-U",
-        _UUID,
-        "-d",
-        tree,
-    ]
-    options = f"offset={_FIRST * _SECTOR},hash_seed={_UUID},lazy_itable_init=1,lazy_journal_init=1"
-    run([*mke2fs, "-E", options, raw, str(blocks)], step="making the file system", log=log, append=True)
-    _boot_loader(raw, log)
+    make_raw(raw, SERVICES, log, "-d", tree)
     # Compressed it is a third of the size: quicker to hash and to upload than it is slower to read.
-    convert: list[str | Path] = [
-        "qemu-img",
-        "convert",
-        "-f",
-        "raw",
-        "-O",
-        "qcow2",
-        "-c",
-        "-o",
-        "compression_type=zstd",
-        raw,
-        image,
-    ]
-    run(convert, step="writing the disk image", log=log, append=True)
+    convert: list[str | Path] = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c"]
+    run([*convert, "-o", "compression_type=zstd", raw, image], step="writing the disk image", log=log, append=True)
     raw.unlink()
+
+
+def make_raw(
+    raw: Path, system: FileSystem, log: Path, *words: str | Path, env: Mapping[str, str] | None = None
+) -> None:
+    """Write the sparse image of a disk with a boot loader and the file system; `words` and `env` are for mke2fs."""
+    with raw.open("wb") as handle:
+        handle.truncate(system.size_mib * 1024 * 1024)
+    blocks = (system.size_mib - 1) * 256
+    options = f"offset={OFFSET},hash_seed={system.uuid},lazy_itable_init=1,lazy_journal_init=1"
+    mke2fs: list[str | Path] = ["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-m", "1", "-L", system.label]
+    mke2fs += ["-U", system.uuid, *system.options, *words, "-E", options, raw, str(blocks)]
+    run(mke2fs, step="making the file system", log=log, append=True, env=env)
+    _boot_loader(raw, log)
 
 
 def _boot_loader(raw: Path, log: Path) -> None:

@@ -80,6 +80,25 @@ def machine(kernel: Path, initramfs: Path, console: Path, kind: str, report: str
 {_console(console)}</devices></domain>"""
 
 
+# What a machine is installed from; the address of api-int is where its ignition config points to.
+INSTALLING = (
+    SERVED.replace("<name>served", "<name>installing").replace("t-served", "t-install").replace("192.168.77", "192.168.78")
+)
+INSTALLING = INSTALLING.replace(
+    '<bootp file="lpxelinux.0"/>', '<bootp file="http://192.168.78.1:8090/boot.ipxe"/>'
+).replace("<dns>", '<dns><host ip="192.168.78.1"><hostname>api-int.okd.lab.example</hostname></host>')
+
+
+def installable(name: str, disk: Path, console: Path, kind: str) -> str:
+    """A machine with an empty disk that boots from it, or from the network while it does not start."""
+    return f"""<domain type="{kind}"><name>{name}</name><memory unit="MiB">512</memory><vcpu>1</vcpu>
+<os><type arch="x86_64" machine="pc">hvm</type><boot dev="hd"/><boot dev="network"/></os>
+<features><acpi/><apic/>{_cache(kind, 64)}</features><cpu mode="maximum"/><on_reboot>restart</on_reboot><devices>
+<disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="{disk}"/><target dev="vda" bus="virtio"/></disk>
+<interface type="network"><source network="installing"/><mac address="{MACHINE_MAC}"/><model type="virtio"/></interface>
+{_console(console).replace('append="off"', 'append="on"')}</devices></domain>"""
+
+
 def _cache(kind: str, size: int) -> str:
     return f'<tcg><tb-cache unit="MiB">{size}</tb-cache></tcg>' if kind == "qemu" else ""
 

@@ -1,0 +1,318 @@
+"""A miniature machine from power-on to a login: installed from the network, started from its disk, and its faults."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lab import kvm
+from tests.lab import guests
+from tests.lab.conftest import Lab
+
+pytestmark = pytest.mark.lab
+
+KIND = "qemu" if kvm.problem() else "kvm"
+# Alone on two idle cores each wait is under a minute; this machine may be busy with anything.
+PATIENCE_SECONDS = 400
+SERVER, MACHINE, NAME = "192.168.78.1", "192.168.78.5", "compute-0.okd.lab.example"
+AHEAD_SECONDS = 40.0
+
+
+def certificate(directory: Path) -> str:
+    """Write tls.pem for api-int; return the certificate, which is its own authority."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=24))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("api-int.okd.lab.example")]), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (directory / "tls.pem").write_bytes(private + public)
+    return public.decode()
+
+
+def data(text: str) -> str:
+    return f"data:text/plain;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+@dataclass
+class Site:
+    """What machines are installed from, and the machine that is."""
+
+    lab: Lab
+    root: Path
+    paths: list[str] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def console(self) -> str:
+        path = self.root / f"{self.name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def power_on(self, name: str, *arguments: str) -> None:
+        """Define a machine with an empty disk and these kernel arguments, and start it."""
+        self.name = name
+        url = f"http://{SERVER}:8090"
+        words = [
+            f"console=ttyS0 coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url={url}/worker.ign",
+            f"coreos.live.rootfs_url={url}/rootfs okd.report={url}/report",
+            *arguments,
+        ]
+        script = f"#!ipxe\nkernel {url}/kernel initrd=initramfs {' '.join(words)}\ninitrd --name initramfs {url}/initramfs\nboot\n"
+        (self.root / "http" / "boot.ipxe").write_text(script)
+        disk = self.root / f"{name}.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "2G"], check=True)
+        definition = self.root / "definition.xml"
+        definition.write_text(guests.installable(name, disk, self.root / f"{name}.log", KIND))
+        self.lab.inside("virsh", "define", str(definition))
+        self.virsh("start")
+
+    def virsh(self, verb: str) -> str:
+        return self.lab.inside("virsh", verb, self.name).strip()
+
+    def remove(self) -> None:
+        self.lab.module("lab.hypervisor", "enter", "--", "virsh", "destroy", self.name)
+        self.virsh("undefine")
+        (self.root / f"{self.name}.qcow2").unlink()
+
+    def await_console(self, pattern: str, after: int = 0) -> re.Match[str]:
+        """Wait for a line on the console, from the given offset on."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (found := re.search(pattern, self.console[after:])):
+            assert time.monotonic() < deadline, f"no {pattern!r} on the console:\n{self.console[-3000:]}"
+            time.sleep(0.1)
+        return found
+
+    def await_off(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.virsh("domstate") != "shut off":
+            assert time.monotonic() < deadline, "the machine does not power off"
+            time.sleep(0.5)
+
+    def ssh(self, command: str, key: str = "login", user: str = "core") -> subprocess.CompletedProcess[str]:
+        options = [
+            f"UserKnownHostsFile={self.root / self.name}.known",
+            "StrictHostKeyChecking=accept-new",
+            "BatchMode=yes",
+        ]
+        options += ["IdentitiesOnly=yes", "ConnectTimeout=20"]
+        words = [word for option in options for word in ("-o", option)]
+        argv = ["ssh", "-F", "/dev/null", "-i", str(self.root / key), *words, f"{user}@{MACHINE}", command]
+        return self.lab.module("lab.hypervisor", "enter", "--", *argv)
+
+    def ok(self, command: str) -> str:
+        done = self.ssh(command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def await_login(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (done := self.ssh("true")).returncode:
+            assert time.monotonic() < deadline, f"no login: {done.stderr}\n{self.console[-3000:]}"
+            time.sleep(0.5)
+
+    def requests(self, word: str) -> int:
+        return sum(word in path for path in self.paths)
+
+    def cpu_seconds(self) -> float:
+        """What the machine's emulator has used so far."""
+        pids = [pid for name, found in self.lab.processes().items() if name.startswith("qemu") for pid in found]
+        ticks = [sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) for pid in pids]
+        return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture(scope="module")
+def site(labs: tuple[Lab, Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    lab, root = labs[0], tmp_path_factory.mktemp("site")
+    lab.ok("lab.image", "build")
+    lab.ok("lab.hypervisor", "up")
+    for name in ("http", "tls", "tls/config"):
+        (root / name).mkdir()
+    for name in ("kernel", "initramfs", "rootfs"):
+        (root / "http" / name).symlink_to((lab.root / ".lab" / "images" / "boot" / name).resolve())
+    for name in ("login", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
+    authority = certificate(root)
+    pointer = {
+        "ignition": {
+            "version": "3.2.0",
+            "config": {"merge": [{"source": "https://api-int.okd.lab.example:22623/config/worker"}]},
+            "security": {"tls": {"certificateAuthorities": [{"source": data(authority)}]}},
+        }
+    }
+    served = {
+        "ignition": {"version": "3.2.0"},
+        "passwd": {"users": [{"name": "core", "sshAuthorizedKeys": [(root / "login.pub").read_text().strip()]}]},
+        "storage": {"files": [{"path": "/etc/miniature/role", "mode": 420, "contents": {"source": data("worker\n")}}]},
+    }
+    (root / "http" / "worker.ign").write_text(json.dumps(pointer))
+    (root / "tls" / "config" / "worker").write_text(json.dumps(served))
+    definition = root / "network.xml"
+    definition.write_text(guests.INSTALLING)
+    lab.inside("virsh", "net-create", str(definition))
+    server = [sys.executable, str(Path(__file__).with_name("machine_server.py")), SERVER, str(root), str(AHEAD_SECONDS)]
+    argv = [sys.executable, "-m", "lab.hypervisor", "enter", "--", *server]
+    made = Site(lab, root)
+    with (root / "requests").open("w") as log, subprocess.Popen(argv, cwd=lab.root, stdout=log) as serving:
+        made.paths = Requests(root / "requests")
+        yield made
+        serving.kill()
+    lab.inside("virsh", "net-destroy", "installing")
+
+
+class Requests(list[str]):
+    """The paths that were asked for, read anew whenever they are looked at."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.path.read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def machine(site: Site) -> Iterator[Site]:
+    """A machine that has been installed and answers."""
+    began = time.monotonic()
+    site.power_on("installed", "miniature.note=kept")
+    site.await_console("miniature boot image .* reported to")
+    told = [f"report after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f} CPU-seconds"]
+    site.await_console("installed to /dev/vda, rebooting")
+    told.append(f"installed after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f}")
+    site.await_login()
+    told.append(f"login after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f}")
+    print(f"\nminiature machine: {'; '.join(told)}; load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    yield site
+    site.remove()
+
+
+def test_a_machine_that_is_installed_reports_as_one_that_is_not(machine: Site) -> None:
+    (report,) = [path for path in machine.paths if path.startswith("/report")]
+    got = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(report).query, keep_blank_values=True))
+    assert got["rootfs"] == str((machine.root / "http" / "rootfs").stat().st_size)
+    assert (got["name"], got["address"], got["lookup"]) == ("compute-0", MACHINE, "ok")
+
+
+def test_it_starts_from_its_disk_with_the_arguments_of_the_first_boot(machine: Site) -> None:
+    assert machine.requests("/kernel") == 1
+    journal = machine.ok("sudo journalctl -u systemd --no-pager")
+    assert "started from the disk" in journal
+    assert 'PRETTY_NAME="Miniature CoreOS (lab)"' in machine.ok("cat /etc/os-release")
+
+
+def test_its_config_came_over_verified_tls_from_where_the_pointer_says(machine: Site) -> None:
+    assert machine.requests("/config/worker") == 1
+    journal = machine.ok("sudo journalctl -u ignition.service --no-pager")
+    assert "GET https://api-int.okd.lab.example:22623/config/worker" in journal
+    assert "Ignition finished: 1 files" in journal
+
+
+def test_it_goes_by_the_networks_name_and_time(machine: Site) -> None:
+    assert machine.ok("hostname") == NAME
+    assert abs(int(machine.ok("date +%s")) - time.time() - AHEAD_SECONDS) < 5
+
+
+def test_only_core_with_the_configs_key_gets_in(machine: Site) -> None:
+    assert machine.ssh("true", key="other").returncode == 255
+    assert machine.ssh("true", user="root").returncode == 255
+
+
+def test_a_command_that_it_does_not_know_says_what_it_is(machine: Site) -> None:
+    done = machine.ssh("crictl ps")
+    assert done.returncode == 127
+    assert "miniature" in done.stderr
+
+
+def test_a_reboot_starts_the_disk_and_applies_nothing_twice(machine: Site) -> None:
+    seen = len(machine.console)
+    assert machine.ssh("sudo systemctl reboot").returncode == 0
+    machine.await_console("started from the disk", seen)
+    machine.await_console("sshd: Server listening", seen)
+    machine.await_login()
+    assert machine.requests("/kernel") == 1
+    assert machine.requests("/config/worker") == 1
+    assert machine.console[seen:].count("applied before") == 1
+
+
+def test_it_survives_having_its_power_cut(machine: Site) -> None:
+    machine.virsh("destroy")
+    seen = len(machine.console)
+    machine.virsh("start")
+    machine.await_console("sshd: Server listening", seen)
+    machine.await_login()
+    assert machine.requests("/kernel") == 1
+
+
+def test_a_poweroff_over_ssh_powers_it_off(machine: Site) -> None:
+    assert machine.ssh("sudo systemctl poweroff").returncode == 0
+    machine.await_off()
+
+
+def test_a_machine_whose_power_is_cut_while_it_is_installed_begins_anew(site: Site) -> None:
+    before = site.requests("/kernel")
+    site.power_on("cut", "miniature.fault=power-loss")
+    site.await_console("cuts its power in the midst of writing the disk")
+    site.await_off()
+    site.virsh("start")
+    site.await_console("installed to /dev/vda, rebooting")
+    site.virsh("destroy")
+    seen = len(site.console)
+    site.virsh("start")
+    site.await_console("sshd: Server listening", seen)
+    assert site.requests("/kernel") == before + 2
+    assert site.console.count("cuts its power") == 1
+    site.remove()
+
+
+def test_a_machine_with_a_wrong_clock_trusts_no_certificate_and_says_so(site: Site) -> None:
+    site.power_on("late", "miniature.fault=clock")
+    site.await_console("the clock is three days slow on request")
+    found = site.await_console(
+        r"ignition: GET error: .*certificate has expired or is not yet valid: current time \S+ is before"
+    )
+    assert "/config/worker" in found.group()
+    site.remove()
+
+
+def test_a_machine_that_refuses_its_config_names_the_reason_on_its_console(site: Site) -> None:
+    site.power_on("refused", "miniature.fault=ignition")
+    site.await_console(r"Ignition failed: the config is invalid: refused on request \(miniature.fault=ignition\)")
+    site.await_console("Entering emergency mode")
+    site.remove()
+
+
+def test_a_machine_that_never_boots_asks_the_network_for_nothing_more(site: Site) -> None:
+    before = site.requests("/rootfs")
+    site.power_on("never", "miniature.fault=never-boots")
+    site.await_console(r"stops here on request \(miniature.fault=never-boots\)")
+    time.sleep(3)
+    assert site.requests("/rootfs") == before
+    assert "udhcpc" not in site.console
+    site.remove()
