@@ -76,30 +76,42 @@ func (s *Store) Watch(group, resource string, after uint64) *Watch {
 	return &Watch{machine: s.machine, of: kind{group, resource}, seen: after}
 }
 
+// Pending returns the events that are there already, in order. It fails with ErrExpired when some are forgotten.
+func (w *Watch) Pending() ([]Event, error) {
+	events, _, err := w.take()
+	return events, err
+}
+
 // Next waits for events and returns them in order. It fails with ErrExpired, or when the context ends.
 func (w *Watch) Next(ctx context.Context) ([]Event, error) {
 	for {
-		w.machine.mutex.Lock()
-		history := w.machine.historyOf(w.of)
-		events, err := history.after(w.seen)
-		changed, now := history.changed, w.machine.revision
-		w.machine.mutex.Unlock()
-		if err != nil {
-			return nil, err
-		}
-		// A watch that is ahead of this member (it began at another) must not go back.
-		if now > w.seen {
-			w.seen = now
-		}
-		if len(events) > 0 {
-			return events, nil
+		events, changed, err := w.take()
+		if err != nil || len(events) > 0 {
+			return events, err
 		}
 		select {
 		case <-ctx.Done():
+			// Other resources went on meanwhile.
+			if events, _, err = w.take(); err != nil || len(events) > 0 {
+				return events, err
+			}
 			return nil, ctx.Err()
 		case <-changed:
 		}
 	}
+}
+
+func (w *Watch) take() ([]Event, <-chan struct{}, error) {
+	w.machine.mutex.Lock()
+	defer w.machine.mutex.Unlock()
+	history := w.machine.historyOf(w.of)
+	events, err := history.after(w.seen)
+	if err != nil {
+		return nil, nil, err
+	}
+	// A watch that is ahead of this member (it began at another) must not go back.
+	w.seen = max(w.seen, w.machine.revision)
+	return events, history.changed, nil
 }
 
 // Seen returns the revision up to which this watch has told everything.
