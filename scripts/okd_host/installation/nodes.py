@@ -11,8 +11,9 @@ from typing import Any
 from okd_host.installation.api import Api, Refused, segment
 
 PATH = "/api/v1/nodes"
-# Only what was cordoned here is uncordoned here; the value says what for, then which boot was ended.
+# Only what was cordoned here is uncordoned here; the value says what for, and which boot was ended.
 MARK = "okd-libvirt/cordoned"
+OFF, LEAVING = "off", "leave"
 CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -48,8 +49,7 @@ def boot_id(node: Mapping[str, Any]) -> str:
 
 def ready(node: Mapping[str, Any]) -> bool:
     """Whether it is Ready, and not merely still said to be after its machine was shut down by us."""
-    stale = bool(boot_id(node)) and mark(node) == off_mark(node)
-    return condition(node, "Ready").get("status") == "True" and not stale
+    return condition(node, "Ready").get("status") == "True" and mark(node) not in (off_mark(node), left_mark(node))
 
 
 def condition(node: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -82,8 +82,18 @@ def mark(node: Mapping[str, Any]) -> str:
 
 
 def off_mark(node: Mapping[str, Any]) -> str:
-    """The mark of a machine that we shut down in its present boot."""
-    return f"off {boot_id(node)}"
+    """The mark of a machine that we shut down in its present boot, with all others."""
+    return f"{OFF} {boot_id(node)}"
+
+
+def left_mark(node: Mapping[str, Any]) -> str:
+    """The mark of a machine that we shut down in its present boot, since it leaves."""
+    return f"{LEAVING} {boot_id(node)}"
+
+
+def leaving(node: Mapping[str, Any]) -> bool:
+    """Whether it was cordoned because its machine leaves, or is made anew."""
+    return mark(node).startswith(LEAVING)
 
 
 def cordon(api: Api, node: Mapping[str, Any], why: str) -> None:
