@@ -1,11 +1,13 @@
-"""Stand-ins on the cluster network: namespaces inside the lab that hold a machine's address."""
+"""A stand-in on the cluster network: a namespace inside the lab with addresses that no machine has."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from types import TracebackType
 
 from tests.end_to_end.conftest import Clone
@@ -22,49 +24,41 @@ while True:
             raise
         time.sleep(0.5)
 """
-SERVER = """
-import socketserver
-class Echo(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            self.wfile.write(line)
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-print("listening", flush=True)
-Server(("0.0.0.0", 443), Echo).serve_forever()
-"""
-CLIENT = """
-import socket, sys, time
-deadline = time.monotonic() + 90
-while True:
-    try:
-        connection = socket.create_connection((sys.argv[1], 443), 10)
-        stream = connection.makefile("rw")
-        stream.write("hello\\n"); stream.flush()
-        if stream.readline() == "hello\\n":
-            break
-    except OSError:
-        pass
-    if time.monotonic() > deadline:
-        sys.exit("no connection through the load balancer")
-    time.sleep(1)
-connection.settimeout(None)
-print("connected", flush=True)
+# The ingress is balanced by source address: one connection from each, to learn and to hold on to.
+STREAMS = """
+import http.client, json, sys, threading, time
+services, sources = sys.argv[1], sys.argv[2:]
+last = {}
+def follow(source, stream):
+    while stream.readline():
+        last[source] = time.monotonic()
+    last[source] = None
+hosts = {}
+for source in sources:
+    asked = http.client.HTTPConnection(services, 80, timeout=30, source_address=(source, 0))
+    asked.request("GET", "/")
+    hosts[source] = asked.getresponse().read().decode().split()[-1]
+    held = http.client.HTTPConnection(services, 80, timeout=900, source_address=(source, 0))
+    held.request("GET", "/stream")
+    stream = held.getresponse()
+    stream.readline()
+    last[source] = time.monotonic()
+    threading.Thread(target=follow, args=(source, stream), daemon=True).start()
+print(json.dumps(hosts), flush=True)
 for line in sys.stdin:
-    stream.write(line); stream.flush()
-    print(stream.readline(), end="", flush=True)
+    time.sleep(3)
+    now = time.monotonic()
+    print(json.dumps({hosts[s]: at is not None and now - at < 30 for s, at in last.items()}), flush=True)
 """
 
 
 class Peer:
-    """A network namespace on the cluster network with a declared machine's address, answering on port 443."""
+    """A network namespace on the cluster network with `addresses` that no machine has."""
 
-    def __init__(self, clone: Clone, machine: str) -> None:
-        self.clone = clone
-        row = next(one for one in clone.output("machines") if one["name"] == machine)
-        self.address = str(row["address"])
-        self.name = "peer"
+    def __init__(self, clone: Clone) -> None:
+        self.clone, self.name = clone, "peer"
+        network = IPv4Network(clone.output("clusterNetwork"))
+        self.addresses = [str(network[number]) for number in range(90, 98)]
         bridge = clone.resources()["network-cluster"]["outputs"]["bridge"]
         self.commands = [
             f"ip netns add {self.name}",
@@ -72,22 +66,17 @@ class Peer:
             f"ip link set {self.name} master {bridge} up",
             f"ip -n {self.name} link set lo up",
             f"ip -n {self.name} link set eth0 up",
-            f"ip -n {self.name} addr add {self.address}/24 dev eth0",
+            *(f"ip -n {self.name} addr add {one}/{network.prefixlen} dev eth0" for one in self.addresses),
         ]
 
     def __enter__(self) -> Peer:
         self.clone.inside("sh", "-ec", "\n".join(self.commands)).ok()
-        self.server = self.start(SERVER)
-        assert self.server.stdout is not None
-        assert self.server.stdout.readline() == "listening\n"
         # A bridge forwards nothing from a port in its first seconds.
         services = self.clone.output("servicesAddress")
         self.clone.inside("ip", "netns", "exec", self.name, sys.executable, "-c", REACHES, services).ok()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.server.kill()
-        self.server.wait()
         self.clone.inside("sh", "-ec", f"ip link del {self.name}; ip netns del {self.name}").ok()
 
     def start(self, program: str, *words: str) -> subprocess.Popen[str]:
@@ -99,29 +88,31 @@ class Peer:
         )
 
 
-class Connection:
-    """One TCP connection through the load balancer, held open."""
+class Streams:
+    """Connections held open through the ingress, one from each address of the peer."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
+        assert process.stdout is not None
+        hosts: dict[str, str] = json.loads(process.stdout.readline())
+        self.hosts = set(hosts.values())
 
-    def echo(self, text: str) -> None:
-        """Send a line and read it back over the same connection."""
+    def flowing(self) -> dict[str, bool]:
+        """By the host that serves it: whether the connection is open and something came lately."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.write("look\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == f"{text}\n", "the connection was dropped"
+        found: dict[str, bool] = json.loads(self.process.stdout.readline())
+        return found
 
 
 @contextmanager
-def held_connection(clone: Clone, peer: Peer) -> Iterator[Connection]:
-    """A connection from the cluster network through the load balancer's ingress to the peer."""
-    process = peer.start(CLIENT, clone.output("servicesAddress"))
-    assert process.stdout is not None
+def held_streams(clone: Clone, peer: Peer) -> Iterator[Streams]:
+    """Streams from the cluster network through the load balancer's ingress."""
+    process = peer.start(STREAMS, clone.output("servicesAddress"), *peer.addresses)
     try:
-        assert process.stdout.readline() == "connected\n"
-        yield Connection(process)
+        yield Streams(process)
     finally:
         process.kill()
         process.wait()

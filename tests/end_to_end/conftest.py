@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import release
 from tests.conftest import ROOT
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -80,6 +83,30 @@ class Clone:
             "env", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER=true", "pulumi", *words, "--non-interactive"
         )  # fmt: skip
 
+    def oc(self, *words: str, stdin: str | None = None, user: str = "admin") -> Finished:
+        """Run the real oc inside the lab, with the stack's kubeconfig and the API's name known.
+
+        `user` is the installer's own, or "bootstrap": what a machine is before it has a certificate of its own.
+        """
+        place = self.root / ".lab" / f"test-kubeconfig-{user}"
+        hosts = self.root / ".lab" / "test-hosts"
+        if not place.exists():
+            place.touch(mode=0o600)
+            place.write_text(self.output("kubeconfig") if user == "admin" else self._bootstrap_kubeconfig())
+            hosts.write_text(f"127.0.0.1 localhost\n{self.uplink} {self.output('apiUrl')[8:].partition(':')[0]}\n")
+        script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        argv = ["unshare", "--mount", "sh", "-c", script, str(hosts), str(release.oc()), f"--kubeconfig={place}"]
+        return self.run(sys.executable, "-m", "lab.hypervisor", "enter", "--", *argv, *words, stdin=stdin)
+
+    def _bootstrap_kubeconfig(self) -> str:
+        """The kubeconfig that the real installer gives to new machines, at the address that the kubeconfig names."""
+        kept = "sudo cat /var/lib/okd-registry/okd-libvirt/install/bootstrap.ign"
+        config = json.loads(self.on_services(kept).ok().text)
+        del self.transcript[-2:]
+        (one,) = [file for file in config["storage"]["files"] if file["path"].endswith("/auth/kubeconfig-kubelet")]
+        text = base64.b64decode(one["contents"]["source"].partition("base64,")[2]).decode()
+        return text.replace("https://api-int.", "https://api.")
+
     def output(self, name: str) -> Any:
         """One output of the stack, in the clear; not kept in the transcript."""
         text = self.pulumi("stack", "output", "--json", "--show-secrets").ok().text
@@ -92,6 +119,13 @@ class Clone:
         del self.transcript[-2:]
         exported: dict[str, Any] = json.loads(text)
         return exported
+
+    def on_libvirt(self) -> str:
+        """Every domain, network, pool and volume of the lab's libvirt, and the files that it keeps of them."""
+        listing = "for kind in list net-list pool-list; do virsh $kind --all --name; done; "
+        listing += "find /var/lib/libvirt /etc/libvirt /run/libvirt -type f -not -name '*.pid' -not -name '*.log'"
+        kept = self.inside("sh", "-ec", listing).ok().text
+        return "\n".join(sorted(line for line in kept.splitlines() if line.strip()))
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """The stack's resources by name, as the state has them."""
@@ -177,10 +211,10 @@ def host_snapshot() -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, host_before: dict[str, str]) -> Iterator[Clone]:
-    """The working tree as git sees it, with this checkout's virtual environment linked in."""
-    root = tmp_path_factory.mktemp("clone", numbered=True) / "okd-libvirt"
+@contextmanager
+def cloned(place: Path) -> Iterator[Clone]:
+    """The working tree as git sees it, with this checkout's virtual environment linked in; its lab ends with it."""
+    root = place / "okd-libvirt"
     root.mkdir()
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
@@ -197,7 +231,20 @@ def clone(tmp_path_factory: pytest.TempPathFactory, host_before: dict[str, str])
 
 
 @pytest.fixture(scope="session")
-def up(clone: Clone) -> Finished:
+def clone(tmp_path_factory: pytest.TempPathFactory, host_before: dict[str, str]) -> Iterator[Clone]:
+    with cloned(tmp_path_factory.mktemp("clone", numbered=True)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def libvirt_before(clone: Clone) -> str:
+    """What the libvirt host holds before the stack is brought up."""
+    clone.stack("hypervisor").ok()
+    return clone.on_libvirt()
+
+
+@pytest.fixture(scope="session")
+def up(clone: Clone, libvirt_before: str) -> Finished:
     """The dev stack, brought up once for all tests by `make up`."""
     return clone.stack("up").ok()
 

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -49,7 +41,7 @@ def test_ignition_configs_reach_the_cluster_network_only_and_the_official_valida
     fetch = (
         "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())"
     )
-    with Peer(clone, "control-plane-0") as machine:
+    with Peer(clone) as machine:
         for name in SET:
             process = machine.start(fetch, f"http://{address}:8080/ignition/{name}")
             text = process.communicate(timeout=120)[0]
@@ -92,61 +84,13 @@ def test_from_the_cluster_network_nothing_outside_can_be_reached(clone: Clone) -
         "        print('closed', error)\n"
     )
     gateway = clone.on_services("ip route show default").ok().text.split()[2]
-    with Peer(clone, "control-plane-0") as machine:
+    with Peer(clone) as machine:
         text = machine.start(probe, clone.output("servicesAddress"), UPSTREAM, gateway).communicate(timeout=120)[0]
     assert "inside answers" in text
     assert text.count("closed") == 3, text
 
 
 MIRROR = "**::mirror-release"
-WIPE = (
-    "set -e; sudo systemctl stop docker-registry; sudo rm -rf /var/lib/okd-registry/docker; "
-    "sudo systemctl start docker-registry; sudo journalctl --rotate -q; sudo journalctl --vacuum-time=1s -q"
-)
-UPLOADS = "sudo journalctl -u docker-registry --no-pager -o cat | grep -F 'response completed' | grep -F 'uploads/'"
-KILL_AGENT = "for pid in $(pgrep -f '[o]kd_host mirror') $(pgrep -f '[r]elease mirror'); do sudo kill -9 $pid; done"
-
-
-def killed_when(clone: Clone, sign: str) -> None:
-    """Start an update that mirrors, and kill the engine and what it runs on the host once `sign` (regex) is shown."""
-    argv = [sys.executable, "-m", "lab.hypervisor", "enter", "--", "pulumi", "up", "--yes", "--skip-preview"]
-    argv += ["--replace", MIRROR, "--non-interactive"]
-    environment = {**os.environ, "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
-    seen: list[str] = []
-    with subprocess.Popen(
-        argv, cwd=clone.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    ) as engine:  # fmt: skip
-        assert engine.stdout is not None
-        for line in engine.stdout:
-            seen.append(line)
-            if re.search(sign, line):
-                os.killpg(engine.pid, signal.SIGKILL)
-                break
-    clone.transcript += seen
-    assert re.search(sign, seen[-1]), "".join(seen[-40:])
-    clone.on_services(KILL_AGENT).ok()
-    clone.pulumi("cancel", "--yes").ok()
-
-
-def uploads(clone: Clone) -> Counter[str]:
-    """How often each blob was uploaded to the end, by its digest."""
-    found: Counter[str] = Counter()
-    for line in clone.on_services(UPLOADS).text.splitlines():
-        if "http.request.method=PUT" in line and "http.response.status=201" in line:
-            found[line.partition("digest=sha256%3A")[2][:64]] += 1
-    return found
-
-
-def test_killed_at_three_points_of_the_mirror_the_next_update_completes_and_copies_no_blob_twice(clone: Clone) -> None:
-    clone.on_services(WIPE).ok()
-    for sign in ("4/9 space:", r"images [1-9] of", "5/9 copy:"):
-        killed_when(clone, sign)
-    clone.pulumi("up", "--yes", "--skip-preview").ok()
-    counts = uploads(clone)
-    assert len(counts) > 10
-    assert set(counts.values()) == {1}, counts
-    clone.pulumi("preview", "--expect-no-changes").ok()
 
 
 def test_with_the_uplink_cut_after_mirroring_the_rest_of_the_update_succeeds(clone: Clone) -> None:
@@ -163,38 +107,3 @@ def test_with_the_uplink_cut_after_mirroring_the_rest_of_the_update_succeeds(clo
         clone.pulumi("up", "--yes", "--skip-preview").ok()
     finally:
         clone.inside("nft", "delete", "table", "inet", "cut").ok()
-
-
-def shifted(clone: Clone, hours: int) -> None:
-    clone.on_services(f"sudo date -s '{hours:+d} hours' && sudo systemctl restart chrony").ok()
-    time.sleep(2)
-
-
-def test_thirteen_hours_later_without_a_cluster_the_ignition_configs_are_made_again_as_one_set(clone: Clone) -> None:
-    first: dict[str, Any] = {name: clone.output(name) for name in ("ignitionExpiry", "kubeadminPassword")}
-    shifted(clone, 13)
-    try:
-        changed = clone.changes()
-        assert "ignition-set" in changed, changed
-        clone.pulumi("up", "--yes", "--skip-preview").ok()
-        assert moment(clone.output("ignitionExpiry")) > moment(first["ignitionExpiry"]) + timedelta(hours=11)
-        assert clone.output("kubeadminPassword") != first["kubeadminPassword"]
-        clone.pulumi("preview", "--expect-no-changes").ok()
-    finally:
-        shifted(clone, -13)
-
-
-INSTALLED = "/var/lib/okd-registry/okd-libvirt/install/installed"
-
-
-def test_thirteen_hours_later_with_the_cluster_up_nothing_is_made_again(clone: Clone) -> None:
-    digest = "cat /var/www/okd/ignition/*.ign | sha256sum"
-    before = clone.on_services(f"echo seen | sudo tee {INSTALLED}; sudo sh -c '{digest}'").ok().text
-    shifted(clone, 13)
-    try:
-        clone.pulumi("preview", "--expect-no-changes").ok()
-        clone.pulumi("up", "--yes", "--skip-preview", "--replace", "**::ignition-set").ok()
-        assert clone.on_services(f"echo seen; sudo sh -c '{digest}'").ok().text == before
-    finally:
-        clone.on_services(f"sudo rm {INSTALLED}").ok()
-        shifted(clone, -13)

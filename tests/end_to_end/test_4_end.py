@@ -38,10 +38,14 @@ def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journ
 IN_THE_LAB = "from lab import namespaces; print(*(process.name for process in namespaces.processes()), sep=chr(10))"
 
 
-def test_make_down_leaves_nothing(clone: Clone, host_before: dict[str, str]) -> None:
+def test_destroyed_and_taken_down_nothing_is_left(
+    clone: Clone, libvirt_before: str, host_before: dict[str, str]
+) -> None:
     living = clone.run(sys.executable, "-c", IN_THE_LAB).ok().text
     assert "libvirtd" in living
     assert "qemu-system" in living
+    clone.pulumi("destroy", "--yes", "--skip-preview").ok()
+    assert clone.on_libvirt() == libvirt_before
     clone.stack("down").ok()
     assert not (clone.root / ".lab" / "hypervisor").exists()
     assert clone.run(sys.executable, "-c", IN_THE_LAB).ok().text.strip() == ""

@@ -1,0 +1,251 @@
+"""The cluster end to end in the lab, with the real oc and openshift-install: its machines, their failures, day two.
+
+The nodes are miniature; oc, the installer's waits, the load balancer and the program are not. The tests build on each
+other in the order of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.end_to_end import requests
+from tests.end_to_end.cluster_side import Peer, held_streams
+from tests.end_to_end.conftest import Clone
+
+NODES = ["compute-0", "compute-1", "control-plane-0", "control-plane-1", "control-plane-2"]
+DOMAIN = "okd.lab.example"
+
+
+def ready(clone: Clone) -> set[str]:
+    """The names of all Ready nodes, as the real oc sees them."""
+    found = clone.oc("get", "nodes", "-o", "json")
+    return {
+        row["metadata"]["name"].partition(".")[0] for row in _items(found.text) if found.code == 0 and _is_ready(row)
+    }
+
+
+def _items(text: str) -> list[dict[str, Any]]:
+    return list(json.loads(text[text.index("{") :])["items"]) if "{" in text else []
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
+
+
+def until(condition: Any, seconds: float, what: str) -> float:
+    """Wait for a condition; how long it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"{what} did not come within {seconds:.0f} s"
+        time.sleep(2)
+    return time.monotonic() - started
+
+
+def identities(clone: Clone) -> dict[str, str]:
+    """Every machine's domain by name: its UUID and how often it was started."""
+    found = {}
+    for name in clone.inside("virsh", "list", "--all", "--name").ok().text.split():
+        if name.startswith("okd-dev-"):
+            found[name.removeprefix("okd-dev-")] = clone.inside("virsh", "domuuid", name).ok().text.strip()
+    return found
+
+
+def boots(clone: Clone) -> dict[str, str]:
+    rows = _items(clone.oc("get", "nodes", "-o", "json").ok().text)
+    return {row["metadata"]["name"].partition(".")[0]: row["status"]["nodeInfo"]["bootID"] for row in rows}
+
+
+def test_all_five_nodes_are_ready_through_the_load_balancer(clone: Clone) -> None:
+    shown = clone.oc("get", "nodes").ok().text
+    rows = {line.split()[0]: line.split()[1:3] for line in shown.splitlines() if DOMAIN in line}
+    assert {name: row[0] for name, row in rows.items()} == {f"{name}.{DOMAIN}": "Ready" for name in NODES}
+    assert all("worker" in rows[f"compute-{number}.{DOMAIN}"][1] for number in range(2))
+    assert all("control-plane" in rows[f"control-plane-{number}.{DOMAIN}"][1] for number in range(3))
+
+
+def test_cluster_version_and_operators_are_available_and_nothing_waits_for_approval(clone: Clone) -> None:
+    version = json.loads(clone.oc("get", "clusterversion", "version", "-o", "json").ok().text)
+    conditions = {one["type"]: one["status"] for one in version["status"]["conditions"]}
+    assert conditions["Available"] == "True"
+    assert version["status"]["desired"]["version"] == clone.output("release")["version"]
+    operators = _items(clone.oc("get", "clusteroperators", "-o", "json").ok().text)
+    assert len(operators) >= 5
+    for operator in operators:
+        assert {one["type"]: one["status"] for one in operator["status"]["conditions"]}["Available"] == "True"
+    assert "Pending" not in clone.oc("get", "csr").ok().text
+    hub = json.loads(clone.oc("get", "operatorhub", "cluster", "-o", "json").ok().text)
+    assert hub["spec"]["disableAllDefaultSources"] is True
+
+
+def test_the_real_installer_agrees_that_the_installation_is_complete(clone: Clone) -> None:
+    where = "/var/lib/okd-registry/okd-libvirt/install"
+    copy = f"sudo rm -rf /root/agrees; sudo cp -a {where} /root/agrees; "
+    for wait in ("bootstrap-complete", "install-complete"):
+        done = clone.on_services(f"{copy} sudo openshift-install wait-for {wait} --dir /root/agrees 2>&1").ok()
+        assert "rror" not in done.text.replace("no errors", ""), done.text
+    clone.on_services("sudo rm -rf /root/agrees").ok()
+
+
+def test_the_bootstrap_machine_is_gone_from_libvirt_and_from_the_load_balancer(clone: Clone) -> None:
+    assert "bootstrap" not in identities(clone)
+    volumes = clone.inside("virsh", "vol-list", "okd-dev").ok().text
+    assert "bootstrap" not in volumes
+    show = "echo show servers state | sudo socat - /run/haproxy/admin.sock || sudo python3 -c \"import socket; s=socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock'); s.sendall(b'show servers state\\n'); print(s.recv(65536).decode())\""
+    servers = clone.on_services(f"{show}; sudo cat /etc/haproxy/haproxy.cfg").ok().text
+    assert "control-plane-0" in servers
+    assert not re.search(r"\bbootstrap\b", servers)
+
+
+def test_outputs_tell_what_stands(clone: Clone) -> None:
+    installed = clone.output("installation")
+    assert installed["installed"] is True
+    assert installed["version"] == clone.output("release")["version"]
+    assert sorted(row["name"] for row in installed["machines"]) == NODES
+    assert clone.output("bootstrap") == {"state": "complete", "machine": False}
+    assert clone.output("consoleUrl") == f"https://console-openshift-console.apps.{DOMAIN}"
+
+
+def test_status_shows_services_mirror_and_every_machine(clone: Clone) -> None:
+    shown = clone.stack("status").ok().text
+    for name in ("services", *NODES, "load-balancer", "mirror"):
+        assert name in shown, shown
+    for name in NODES:
+        assert re.search(rf"{name}\b.*Ready", shown), shown
+
+
+def test_the_load_balancers_statistics_are_reached_as_documented(clone: Clone) -> None:
+    services = clone.output("servicesAddress")
+    page = clone.on_services(f"curl -s http://{services}:9000/").ok().text
+    assert "Statistics Report" in page
+    assert "control-plane-2" in page
+
+
+def test_foreign_requests_are_left_alone_while_declared_machines_join_and_no_connection_drops(clone: Clone) -> None:
+    foreign = requests.foreign(DOMAIN, "192.168.200.20")
+    assert len(foreign) >= 12
+    for request in foreign:
+        clone.oc("create", "-f", "-", stdin=json.dumps(request.document), user=request.user).ok()
+    before, started = identities(clone), boots(clone)
+    with Peer(clone) as peer, held_streams(clone, peer) as streams:
+        assert len(streams.hosts) == 2, "the ingress spreads its clients"
+        settings = clone.change_settings(_add)
+        grown = clone.pulumi("up", "--yes", "--skip-preview").ok()
+        print(f"2 -> 4 compute machines took {grown.seconds:.0f} s")
+        assert ready(clone) == {*NODES, "compute-2", "compute-3"}
+        assert all(streams.flowing().values())
+        clone.pulumi("preview", "--expect-no-changes").ok()
+        clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-2"))
+        preview = clone.pulumi("preview", "--diff").ok().text
+        assert "compute-2 is drained and leaves the cluster" in preview
+        shrunk = clone.pulumi("up", "--yes", "--skip-preview").ok()
+        print(f"4 -> 3 compute machines took {shrunk.seconds:.0f} s")
+        assert all(streams.flowing().values()), "a connection to a back end that stays was dropped"
+    assert ready(clone) == {*NODES, "compute-3"}
+    assert "compute-2" not in identities(clone)
+    assert "compute-2" not in clone.inside("virsh", "vol-list", "okd-dev").ok().text
+    after = identities(clone)
+    assert {name: after[name] for name in before} == before, "another machine was changed"
+    assert {name: uuid for name, uuid in boots(clone).items() if name in started} == started, (
+        "another machine restarted"
+    )
+    pending = clone.oc("get", "csr", "-o", "json").ok().text
+    for row in _items(pending):
+        if row["metadata"]["name"].startswith("foreign-"):
+            assert not row["status"].get("conditions"), f"{row['metadata']['name']} was answered"
+            assert not row["status"].get("certificate")
+    assert "foreign-" in grown.text, "what was left alone is reported"
+    clone.settings_file.write_text(settings)
+    clone.change_settings(
+        lambda config: config["okd-libvirt:machines"].update({"compute-3": {"address": "192.168.200.23"}})
+    )
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+def _add(config: dict[str, Any]) -> None:
+    config["okd-libvirt:machines"] |= {f"compute-{n}": {"address": f"192.168.200.{20 + n}"} for n in (2, 3)}
+
+
+def test_a_resized_machine_is_drained_rebuilt_and_ready_again_and_no_other_is_touched(clone: Clone) -> None:
+    before = identities(clone)
+    clone.change_settings(lambda config: config["okd-libvirt:machines"]["compute-3"].update({"memoryMiB": 576}))
+    clone.pulumi("up", "--yes", "--skip-preview").ok()
+    after = identities(clone)
+    assert after.pop("compute-3") != before.pop("compute-3")
+    assert after == before
+    assert ready(clone) == {*NODES, "compute-3"}
+    memory = clone.inside("virsh", "dominfo", "okd-dev-compute-3").ok().text
+    assert f"{576 * 1024} KiB" in memory
+    clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-3"))
+    clone.pulumi("up", "--yes", "--skip-preview").ok()
+    assert ready(clone) == set(NODES)
+
+
+def test_what_an_installed_cluster_would_not_survive_is_refused_in_the_preview(clone: Clone) -> None:
+    before = clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("control-plane-1"))
+    clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("control-plane-2"))
+    refused = clone.pulumi("preview")
+    clone.settings_file.write_text(before)
+    clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-3", None))
+    assert refused.code != 0
+    assert "machines.control-plane-2" in refused.text
+    assert "etcd member" in refused.text
+
+
+def test_with_a_control_plane_machine_powered_off_the_api_answers_within_ten_seconds(clone: Clone) -> None:
+    clone.inside("virsh", "destroy", "okd-dev-control-plane-1").ok()
+    started = time.monotonic()
+    while clone.oc("get", "--raw", "/readyz", "--request-timeout=9s").code:
+        assert time.monotonic() - started < 10, "the API did not answer within 10 s"
+    print(f"the API answered {time.monotonic() - started:.1f} s after the power was cut")
+    for number in range(20):
+        assert clone.oc("get", "nodes", "-o", "name").code == 0, f"request {number} failed"
+    until(lambda: ready(clone) == set(NODES) - {"control-plane-1"}, 120, "NotReady")
+    clone.inside("virsh", "start", "okd-dev-control-plane-1").ok()
+    took = until(lambda: ready(clone) == set(NODES), 180, "Ready")
+    print(f"control-plane-1 was Ready {took:.0f} s after it was started")
+
+
+def test_all_machines_powered_off_hard_and_started_are_ready_again_with_no_hand_on_it(clone: Clone) -> None:
+    for name in identities(clone):
+        clone.inside("virsh", "destroy", f"okd-dev-{name}").ok()
+    for name in identities(clone):
+        clone.inside("virsh", "start", f"okd-dev-{name}").ok()
+    started = boots_or_none(clone)
+    took = until(lambda: ready(clone) == set(NODES) and boots_or_none(clone) != started, 420, "Ready")
+    print(f"all nodes Ready {took:.0f} s after the power came back")
+    active = "systemctl is-active named kea-dhcp4-server nginx haproxy docker-registry chrony tftpd-hpa firewalld"
+    clone.on_services(active).ok()
+    assert "Pending" not in "".join(
+        line for line in clone.oc("get", "csr").ok().text.splitlines() if "foreign" not in line
+    )
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+def boots_or_none(clone: Clone) -> dict[str, str]:
+    found = clone.oc("get", "nodes", "-o", "json")
+    rows = _items(found.text) if found.code == 0 else []
+    return {row["metadata"]["name"]: row["status"]["nodeInfo"]["bootID"] for row in rows}
+
+
+def test_the_whole_cluster_stops_and_starts_in_good_order(clone: Clone) -> None:
+    stopped = clone.stack("stop").ok().text
+    assert "certificate" in stopped, "how long certificates stay good decides how long it may be off"
+    states = clone.inside("virsh", "list", "--all").ok().text
+    assert "running" not in states
+    clone.stack("start").ok()
+    assert ready(clone) == set(NODES)
+    clone.pulumi("preview", "--expect-no-changes").ok()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hosts(clone: Clone) -> None:
+    """The real oc, and the names that the services host's name server would give an operator."""
+    assert shutil.which("unshare")
+    assert yaml.safe_load(clone.output("kubeconfig"))["clusters"][0]["cluster"]["server"].startswith("https://api.")
