@@ -1,0 +1,340 @@
+"""A miniature cluster of processes on loopback addresses: what its machines run, without machines.
+
+Owns: a set of the real openshift-install, a registry with the release image's labels, a load balancer (the real HAProxy),
+one process a machine. Every cluster takes a network 127.0.N.0/24 of its own. Does not own what is asked of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from lab import node, release
+from lab.release import tools
+from tests.node import registry
+
+DOMAIN = "okd.lab.example"
+VERSION = registry.VERSION
+PORTS = {"api": 6443, "machine-config": 22623, "ingress-http": 80, "ingress-https": 443}
+HAPROXY = "/usr/sbin/haproxy"
+Document = dict[str, Any]
+
+
+@dataclass
+class Machine:
+    """One machine: what the program's table would hold, and its process."""
+
+    name: str
+    role: str
+    address: str
+    root: Path
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def fqdn(self) -> str:
+        return f"{self.name}.{DOMAIN}"
+
+    @property
+    def row(self) -> Document:
+        """As the host agent's documents have it."""
+        number = int(self.address.rpartition(".")[2])
+        mac = f"52:54:00:00:00:{number:02x}"
+        return {"name": self.name, "fqdn": self.fqdn, "role": self.role, "address": self.address, "mac": mac}
+
+    @property
+    def config(self) -> str:
+        return {"bootstrap": "bootstrap.ign", "control-plane": "master.ign", "compute": "worker.ign"}[self.role]
+
+    def log(self) -> str:
+        """The machine's journal."""
+        path = self.root / "var/log/messages"
+        return path.read_text() if path.exists() else ""
+
+
+class Cluster:
+    """Machines, load balancer and registry below `directory`. `argv` puts a command where they run (namespaces, say)."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        control_plane: int = 3,
+        compute: int = 2,
+        manifests: Mapping[str, str] | None = None,
+        argv: Callable[[Sequence[str]], list[str]] = list,
+    ) -> None:
+        self.directory, self.argv = directory, argv
+        directory.mkdir(parents=True, exist_ok=True)
+        self.lock, self.network = _network()
+        self.programs: list[subprocess.Popen[bytes]] = []
+        self.log: IO[bytes] = (directory / "console.log").open("ab")
+        names = [("bootstrap", "bootstrap", 9)]
+        names += [(f"control-plane-{n}", "control-plane", 10 + n) for n in range(control_plane)]
+        names += [(f"compute-{n}", "compute", 20 + n) for n in range(compute)]
+        self.machines = {name: self.machine(name, role, number) for name, role, number in names}
+        self.binary = node.build()
+        self.registry = f"{self.network}.1"
+        certificates = registry.certificates(directory / "registry", self.registry)
+        self.image = f"{self.registry}:5000/okd/scos-release@{registry.digest()}"
+        self.set = directory / "set"
+        make_set(
+            self.set,
+            image=self.image,
+            control_plane=control_plane,
+            trust=certificates.read_text(),
+            manifests={**scheduler(compute == 0), **(manifests or {})},
+            registry_host=f"{self.registry}:5000",
+        )
+        self.kubeconfig = self._dialling(self.set / "auth/kubeconfig", directory / "kubeconfig")
+
+    # What other tests need of it.
+
+    @property
+    def api(self) -> Document:
+        """Where the API is, as the host agent's documents have it."""
+        return {"url": f"https://api.{DOMAIN}:6443", "address": self.balancer}
+
+    @property
+    def balancer(self) -> str:
+        return f"{self.network}.254"
+
+    def machine(self, name: str, role: str, number: int) -> Machine:
+        return Machine(name, role, f"{self.network}.{number}", self.directory / name)
+
+    def of_role(self, *roles: str) -> list[Machine]:
+        return [machine for machine in self.machines.values() if machine.role in roles]
+
+    def add_compute(self, number: int) -> Machine:
+        """One more compute machine, not started; the load balancer does not know it."""
+        made = self.machine(f"compute-{number}", "compute", 20 + number)
+        self.machines[made.name] = made
+        return made
+
+    # Power.
+
+    def begin(self) -> None:
+        """Start registry and load balancer, then every machine."""
+        self.start_services()
+        for name in self.machines:
+            self.start(name)
+
+    def start_services(self) -> None:
+        words = [sys.executable, "-m", "tests.node.registry", str(self.directory / "registry"), self.registry]
+        self.programs.append(self._popen(words))
+        config = self.directory / "haproxy.cfg"
+        config.write_text(self._haproxy())
+        self.programs.append(self._popen([HAPROXY, "-db", "-f", str(config)]))
+
+    def start(self, name: str) -> None:
+        """Power a machine on: it applies its ignition config unless it did before, and plays its part."""
+        machine = self.machines[name]
+        assert machine.process is None, f"{name} runs"
+        machine.root.mkdir(parents=True, exist_ok=True)
+        ignite = [str(self.binary), "ignite", "--config", str(self.set / machine.config), "--root", str(machine.root)]
+        ignite += ["--api-int", self.balancer]
+        words = [str(self.binary), "node", "--root", str(machine.root), "--address", machine.address]
+        words += ["--hostname", machine.fqdn, "--uuid", machine.uuid, "--api-int", f"{self.balancer}:6443"]
+        script = f"{' '.join(ignite)} && exec {' '.join(words)}"
+        machine.process = self._popen(["sh", "-c", script])
+
+    def power_off(self, *names: str) -> None:
+        """End machines at once, as a power cut does; all of them where none is named."""
+        for name in names or self.machines:
+            machine = self.machines[name]
+            if machine.process:
+                os.killpg(machine.process.pid, signal.SIGKILL)
+                machine.process.wait()
+                machine.process = None
+
+    def close(self) -> None:
+        self.power_off()
+        for program in self.programs:
+            os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+        self.log.close()
+        os.close(self.lock)
+
+    # Asking it.
+
+    def oc(self, *words: str, check: bool = True, stdin: str = "") -> str:
+        """What the real client prints."""
+        argv = [str(release.oc()), f"--kubeconfig={self.kubeconfig}", "--request-timeout=20s", *words]
+        done = subprocess.run(self.argv(argv), input=stdin, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"oc {' '.join(words)}: {done.stderr}"
+        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+    def objects(self, *words: str) -> list[Document]:
+        """The items of `oc get WORDS`."""
+        found: list[Document] = json.loads(self.oc("get", *words, "-o", "json"))["items"]
+        return found
+
+    def installer(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """The real openshift-install on a copy of the set whose kubeconfig dials the load balancer."""
+        copy = self.directory / "install"
+        if not copy.exists():
+            subprocess.run(["cp", "-a", str(self.set), str(copy)], check=True)
+            self._dialling(self.set / "auth/kubeconfig", copy / "auth/kubeconfig")
+        argv = self.argv([str(tools.installer()), *words, "--dir", str(copy), "--log-level", "debug"])
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout)
+
+    def approve(self) -> list[str]:
+        """Approve what is pending, as a careless administrator would; the names."""
+        listed = json.loads(self.oc("get", "csr", "-o", "json", check=False) or "{}").get("items", [])
+        pending = [row["metadata"]["name"] for row in listed if not row.get("status", {}).get("conditions")]
+        if pending:
+            self.oc("adm", "certificate", "approve", *pending)
+        return pending
+
+    def ready(self) -> set[str]:
+        """The names of the nodes that are Ready; none while the API is silent."""
+        text = self.oc("get", "nodes", "--no-headers", check=False)
+        rows = [line.split() for line in text.splitlines()]
+        return {row[0].partition(".")[0] for row in rows if len(row) > 1 and row[1].split(",")[0] == "Ready"}
+
+    def until(self, what: str, holds: Callable[[], object], limit: float = 120, *, approving: bool = False) -> float:
+        """Wait until something holds; how long that took."""
+        began = time.monotonic()
+        while True:
+            if approving:
+                self.approve_quietly()
+            if holds():
+                return time.monotonic() - began
+            assert time.monotonic() - began < limit, f"{what}: not within {limit} s\n{self.last_words()}"
+            time.sleep(0.5)
+
+    def approve_quietly(self) -> None:
+        """Approve while the API may be silent."""
+        try:
+            self.approve()
+        except (AssertionError, ValueError):
+            return
+
+    def install(self, limit: float = 240) -> None:
+        """From nothing to a cluster whose version is Available, approving every request."""
+        self.begin()
+        self.until("bootstrap complete", self.bootstrap_complete, limit, approving=True)
+        self.until("version available", self.available, limit, approving=True)
+
+    def bootstrap_complete(self) -> bool:
+        words = ["get", "configmap", "-n", "kube-system", "bootstrap", "-o", "jsonpath={.data.status}"]
+        return self.oc(*words, check=False) == "complete"
+
+    def available(self) -> bool:
+        path = 'jsonpath={.status.conditions[?(@.type=="Available")].status}'
+        return self.oc("get", "clusterversion", "version", "-o", path, check=False) == "True"
+
+    def last_words(self) -> str:
+        """The end of every machine's journal."""
+        return "\n".join(f"== {name}\n" + "".join(m.log().splitlines(True)[-8:]) for name, m in self.machines.items())
+
+    def _popen(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        argv = self.argv(words)
+        return subprocess.Popen(argv, stdout=self.log, stderr=self.log, start_new_session=True)
+
+    def _dialling(self, source: Path, target: Path) -> Path:
+        """A kubeconfig that dials the load balancer and expects the API's name of it."""
+        config = yaml.safe_load(source.read_text())
+        for row in config["clusters"]:
+            row["cluster"] |= {"server": f"https://{self.balancer}:6443", "tls-server-name": f"api.{DOMAIN}"}
+        target.write_text(yaml.safe_dump(config))
+        target.chmod(0o600)
+        return target
+
+    def _haproxy(self) -> str:
+        plane, before = self.of_role("control-plane"), self.of_role("bootstrap")
+        lines = ["defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 1h", "  timeout server 1h"]
+        for name, port in PORTS.items():
+            ingress = name.startswith("ingress")
+            behind = (self.of_role("compute") or plane) if ingress else [*plane, *before]
+            check = "check inter 1s"
+            lines += [f"listen {name}", f"  bind {self.balancer}:{port}"]
+            if name == "api":
+                lines.append("  option httpchk GET /readyz HTTP/1.0")
+                check = "check check-ssl verify none inter 1s fall 2 rise 3"
+            for machine in behind:
+                backup = " backup" if machine.role == "bootstrap" else ""
+                lines.append(f"  server {machine.name} {machine.address}:{port} {check}{backup}")
+        return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def cluster(directory: Path, **how: Any) -> Iterator[Cluster]:
+    """A cluster that ends with the block."""
+    made = Cluster(directory, **how)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def scheduler(schedulable: bool) -> dict[str, str]:
+    """The program's own manifest in place of the installer's."""
+    spec = {"mastersSchedulable": schedulable, "policy": {"name": ""}}
+    manifest = {
+        "apiVersion": "config.openshift.io/v1",
+        "kind": "Scheduler",
+        "metadata": {"name": "cluster"},
+        "spec": spec,
+    }
+    return {"cluster-scheduler-02-config.yml": yaml.safe_dump(manifest)}
+
+
+def make_set(
+    into: Path, *, image: str, control_plane: int, trust: str, manifests: Mapping[str, str], registry_host: str
+) -> None:
+    """Let the real openshift-install make ignition configs; `manifests` join its own by file name."""
+    into.mkdir(parents=True)
+    config = {
+        "apiVersion": "v1",
+        "baseDomain": DOMAIN.partition(".")[2],
+        "metadata": {"name": DOMAIN.partition(".")[0]},
+        "controlPlane": {"name": "master", "replicas": control_plane},
+        "compute": [{"name": "worker", "replicas": 0}],
+        "networking": {
+            "networkType": "OVNKubernetes",
+            "clusterNetwork": [{"cidr": "10.128.0.0/14", "hostPrefix": 23}],
+            "serviceNetwork": ["172.30.0.0/16"],
+            "machineNetwork": [{"cidr": "192.168.200.0/24"}],
+        },
+        "platform": {"none": {}},
+        "sshKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1SRJIBvJuhDE2wLNIEHBFkkM9NHTDGK/CUFSUSFaCe lab",
+        "additionalTrustBundle": trust,
+        "additionalTrustBundlePolicy": "Always",
+        "pullSecret": json.dumps({"auths": {registry_host: {"auth": registry.AUTH}}}),
+    }
+    (into / "install-config.yaml").write_text(yaml.safe_dump(config))
+    environment = {**os.environ, "OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE": image}
+    for what in ("manifests", "ignition-configs"):
+        argv = [str(tools.installer()), "create", what, "--dir", str(into)]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        for name, text in manifests.items() if what == "manifests" else ():
+            ours = (into / "manifests" / name).exists()
+            (into / ("manifests" if ours else "openshift") / name).write_text(text)
+
+
+def _network() -> tuple[int, str]:
+    """A network 127.0.N that no other cluster on this machine has, and the descriptor of the lock that says so."""
+    for number in range(10, 250):
+        lock = os.open(f"/tmp/okd-libvirt-cluster-{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            continue
+        return lock, f"127.0.{number}"
+    raise AssertionError("every loopback network is taken")
