@@ -66,14 +66,16 @@ def _forms(content: str) -> Iterator[str]:
     if len(content.split()) == 1:
         parts.append(content.strip())
     for part in parts:
-        yield part
-        value = part.partition(":")[2].strip().strip("'\"")
-        yield value
-        for encoded in (part, value):
-            with suppress(ValueError):
-                plain = base64.b64decode(encoded, validate=True).decode()
-                yield plain
-                yield plain.partition(":")[2]
+        yield from _tails(part)
+        with suppress(ValueError):
+            yield from _tails(base64.b64decode(part.rpartition(" ")[2], validate=True).decode())
+
+
+def _tails(text: str) -> Iterator[str]:
+    """A text, and what follows each of its colons: `user:password` shows without its user, too."""
+    while text:
+        yield text.strip().strip("'\"")
+        text = text.partition(":")[2]
 
 
 def _known() -> Iterator[str]:
