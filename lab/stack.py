@@ -1,8 +1,8 @@
-"""One stack from the command line: `python3 -m lab.stack up|preview|status|output|down|shell|pulumi STACK`.
+"""One stack from the command line: `python3 -m lab.stack up|preview|status|stop|start|output|down|shell STACK`.
 
 Owns: what has to stand before `pulumi` can run (toolchain, and for a stack in the lab its hypervisor, images and
-upstream), and showing which `pulumi` command is run. Does not own: the stack; everything here works with plain
-`pulumi` commands in `make shell`. Standard library only.
+upstream), showing which `pulumi` command is run, and when one is run a second time. Does not own: the stack;
+everything here works with plain `pulumi` commands in `make shell`. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from lab import checkout, hypervisor, image, namespaces, release, toolchain, upstream
+from lab import checkout, consoles, facts, hypervisor, image, namespaces, power, release, status, toolchain, upstream
+from lab.commands import Commands
+from lab.interrupted import Interrupted
 from lab.progress import StepFailed, fail, say
 
-SALT = "encryptionsalt:"
 VERBS = {
     "up": "set up what is missing, then `pulumi up`",
     "preview": "`pulumi preview`: what `up` would change",
-    "status": "what runs in the lab, and what the stack holds",
+    "status": "services, mirror, machines and cluster in a table",
+    "stop": "shut the cluster down in good order, the services host last",
+    "start": "start what `stop` shut down, until every node is Ready",
     "output": "the stack's outputs as JSON, secrets masked",
     "down": "`pulumi destroy`, then stop the lab and leave nothing",
     "clean": "`down`, then remove .lab, .venv and build",
@@ -48,23 +50,34 @@ def main(argv: list[str]) -> int:
         action="store_true",
         help="use the libvirt of the stack's hypervisor.uri as this machine reaches it, not the lab's",
     )
+    parser.add_argument("--watch", type=float, default=0, metavar="SECONDS", help="status: again and again")
+    parser.add_argument("--force", action="store_true", help="stop: even when a node is not Ready")
     words = parser.parse_args(argv)
     try:
-        return Stack(words.stack, in_lab=not words.own_libvirt).run(words.verb)
+        stack = Stack(words.stack, in_lab=not words.own_libvirt, watch=words.watch, force=words.force)
+        return stack.run(words.verb)
     except StepFailed as error:
         return fail(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+def another(outputs: Mapping[str, Any]) -> str:
+    """Why a finished update wants another one; empty when it wants none."""
+    bootstrap = outputs.get("bootstrap")
+    if isinstance(bootstrap, Mapping) and bootstrap.get("state") == "complete" and bootstrap.get("machine") is True:
+        return "the cluster runs without its bootstrap machine now: a second update removes it"
+    return ""
 
 
 class Stack:
     """One stack and where its `pulumi` commands run: inside the lab's namespaces or right here."""
 
-    def __init__(self, name: str, *, in_lab: bool) -> None:
+    def __init__(self, name: str, *, in_lab: bool, watch: float = 0, force: bool = False) -> None:
         self.name = name
         self.in_lab = in_lab
-        self.environment = checkout.environment() if in_lab else {**checkout.environment(), **os.environ}
-        self.environment["PATH"] = checkout.environment()["PATH"]
-        # The passphrase's salt then lives in the state alone, and Pulumi.<stack>.yaml stays as it is committed.
-        self.environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
+        self.commands = Commands(name, in_lab=in_lab)
+        self._watch, self._force = watch, force
 
     def run(self, verb: str) -> int:
         """Run a verb; return an exit code."""
@@ -90,10 +103,16 @@ class Stack:
     def up(self) -> int:
         """Bring the stack up."""
         self.prepare()
-        code = self._pulumi("up", "--yes", "--skip-preview")
+        self._settle()
+        code, told = self._update()
+        if code == 0 and (why := another(self._outputs())):
+            say(why)
+            code, told = self._update()
         if code == 0:
             say("the stack is up; its outputs (secrets masked; `make output` shows them again):")
             return self.output()
+        for line in consoles.last_words(self.commands, facts.of(self.name), told):
+            say(line)
         say("`pulumi up` failed; what it did is kept: correct the cause and run `make up` again, it goes on from there")
         return code
 
@@ -103,12 +122,31 @@ class Stack:
         return self._pulumi("preview", "--diff")
 
     def status(self) -> int:
-        """Show what runs and what the stack holds."""
-        if self.in_lab:
-            hypervisor.status()
-            if not namespaces.processes():
+        """Show what the stack is doing, once or again and again."""
+        if self.in_lab and not namespaces.processes():
+            print(f"stack {self.name}: the lab is not running; `make up` starts it")
+            return 0
+        known = facts.of(self.name)
+        looker = status.Looker(self.commands, known)
+        while True:
+            shown = status.table(self.name, known, looker.look())
+            # A terminal is cleared, so that the table stays where it is.
+            print(f"\x1b[H\x1b[2J{shown}" if self._watch and sys.stdout.isatty() else shown, flush=True)
+            if not self._watch:
                 return 0
-        return self._pulumi("stack")
+            time.sleep(self._watch)
+            print()
+
+    def stop(self) -> int:
+        """Shut the whole stack down, nothing lost."""
+        return power.stop(self.commands, facts.of(self.name), force=self._force)
+
+    def start(self) -> int:
+        """Start the whole stack again."""
+        if self.in_lab:
+            hypervisor.up()
+            upstream.up()
+        return power.start(self.commands, facts.of(self.name))
 
     def output(self) -> int:
         """Print the outputs as JSON, and nothing else on stdout."""
@@ -119,11 +157,12 @@ class Stack:
         if self._exists():
             if self.in_lab:
                 hypervisor.up()
+            self._settle()
             code = self._pulumi("destroy", "--yes", "--skip-preview")
             if code:
                 say("`pulumi destroy` failed; the lab is kept so that `make down` can be run again")
                 return code
-            self._quiet(["pulumi", "stack", "rm", self.name, "--yes", "--preserve-config"], checkout.ROOT)
+            self.commands.must(["pulumi", "stack", "rm", self.name, "--yes", "--preserve-config"])
         if self.in_lab:
             upstream.down()
             hypervisor.down()
@@ -149,7 +188,7 @@ class Stack:
         self.prepare()
         shell = os.environ.get("SHELL", "/bin/sh")
         say(f"this shell works on stack {self.name} with plain `pulumi` and `virsh` commands; leave it with exit")
-        return self._run([shell])
+        return self.commands.shown([shell])
 
     def _select(self) -> None:
         secret = checkout.LAB / "passphrase"
@@ -163,57 +202,39 @@ class Stack:
             with tempfile.TemporaryDirectory() as copy:
                 for name in ("Pulumi.yaml", f"Pulumi.{self.name}.yaml"):
                     shutil.copy(checkout.ROOT / name, copy)
-                self._quiet(["pulumi", "stack", "init", self.name, "--non-interactive"], Path(copy))
-        self._quiet(["pulumi", "stack", "select", self.name, "--non-interactive"], checkout.ROOT)
+                self.commands.must(["pulumi", "stack", "init", self.name, "--non-interactive"], directory=Path(copy))
+        self.commands.must(["pulumi", "stack", "select", self.name, "--non-interactive"])
 
     def _exists(self) -> bool:
         return self.name in self._stacks()
 
     def _stacks(self) -> dict[str, int]:
         """The project's stacks and how many resources each holds; none before the engine is set up."""
-        if not (checkout.LAB / "state").exists() or not shutil.which("pulumi", path=self.environment["PATH"]):
+        if not (checkout.LAB / "state").exists() or not shutil.which("pulumi", path=self.commands.environment["PATH"]):
             return {}
-        listing = self._quiet(["pulumi", "stack", "ls", "--json", "--non-interactive"], checkout.ROOT)
+        listing = self.commands.must(["pulumi", "stack", "ls", "--json", "--non-interactive"])
         return {stack["name"]: stack.get("resourceCount", 0) for stack in json.loads(listing)}
 
-    def _quiet(self, argv: list[str], directory: Path) -> str:
-        done = subprocess.run(argv, cwd=directory, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise StepFailed(
-                " ".join(argv),
-                done.stderr.strip().splitlines(),
-                "see the lines above; `make toolchain` repairs the tools",
-            )
-        return done.stdout
+    def _settle(self) -> None:
+        """Put in order what a killed run left, so that this one can go on where it stopped."""
+        commands = self.commands
+        Interrupted(commands.project, self.name, commands.environment, commands.caught).settle()
+
+    def _update(self) -> tuple[int, list[str]]:
+        argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.name, "--non-interactive"]
+        say(f"running: {' '.join(argv)}")
+        colour = ["--color", "always"] if sys.stdout.isatty() else []
+        return self.commands.followed([*argv, *colour])
+
+    def _outputs(self) -> dict[str, Any]:
+        argv = ["pulumi", "stack", "output", "--json", "--stack", self.name, "--non-interactive"]
+        done = self.commands.caught(argv)
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
     def _pulumi(self, *words: str, say_on: TextIO | None = None) -> int:
         argv = ["pulumi", *words, "--stack", self.name, "--non-interactive"]
         say(f"running: {' '.join(argv)}", say_on)
-        return self._run(argv)
-
-    def _run(self, argv: list[str]) -> int:
-        where = namespaces.join(argv, directory=checkout.ROOT) if self.in_lab else argv
-        sys.stdout.flush()
-        # A first Ctrl-C is for pulumi, which then ends in good order; this process waits for it.
-        with self._unsalted(), subprocess.Popen(where, env=self.environment, cwd=checkout.ROOT) as child:
-            while True:
-                try:
-                    return child.wait()
-                except KeyboardInterrupt:
-                    continue
-
-    @contextmanager
-    def _unsalted(self) -> Iterator[None]:
-        """Keep the settings file as it is committed: Pulumi writes the salt, which the state holds too, into it."""
-        settings = checkout.ROOT / f"Pulumi.{self.name}.yaml"
-        salted = SALT in settings.read_text()
-        try:
-            yield
-        finally:
-            text = settings.read_text()
-            if not salted and SALT in text and "secure:" not in text:
-                kept = [line for line in text.splitlines(keepends=True) if not line.startswith(SALT)]
-                settings.write_text("".join(kept))
+        return self.commands.shown(argv)
 
 
 if __name__ == "__main__":

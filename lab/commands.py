@@ -1,0 +1,128 @@
+"""Where one stack's commands run, and how: inside the lab's namespaces or right here, shown or caught.
+
+Owns: the environment of `pulumi`, `virsh` and `ssh`, and keeping the settings file as it is committed. Does not own:
+what is run. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import checkout, namespaces
+from lab.progress import StepFailed
+
+SALT = "encryptionsalt:"
+_KEPT_LINES = 1000
+
+
+class Commands:
+    """One stack's commands."""
+
+    def __init__(self, stack: str, *, in_lab: bool) -> None:
+        self.stack = stack
+        self.in_lab = in_lab
+        self.environment = checkout.environment() if in_lab else {**checkout.environment(), **os.environ}
+        self.environment["PATH"] = checkout.environment()["PATH"]
+        # The passphrase's salt then lives in the state alone, and Pulumi.<stack>.yaml stays as it is committed.
+        self.environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
+
+    @property
+    def project(self) -> str:
+        """The project's name, as Pulumi's backend knows it."""
+        found = re.search(r"^name:\s*(\S+)", (checkout.ROOT / "Pulumi.yaml").read_text(), re.MULTILINE)
+        return found[1] if found else ""
+
+    def caught(
+        self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command and catch what it prints; its exit code is left to the caller, 124 when it takes too long."""
+        try:
+            with self._unsalted():
+                return subprocess.run(
+                    self._where(argv), env=self.environment, cwd=checkout.ROOT, input=stdin, capture_output=True,
+                    text=True, timeout=timeout, check=False,
+                )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(list(argv), 124, "", f"no answer within {timeout:g} s")
+
+    def must(self, argv: Sequence[str], *, directory: Path = checkout.ROOT) -> str:
+        """What a command prints that needs no lab. Raises StepFailed when it fails."""
+        done = subprocess.run(
+            argv, cwd=directory, env=self.environment, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        if done.returncode:
+            raise StepFailed(
+                " ".join(argv),
+                done.stderr.strip().splitlines(),
+                "see the lines above; `make toolchain` repairs the tools",
+            )
+        return done.stdout
+
+    def shown(self, argv: Sequence[str], *, stdin: str | None = None) -> int:
+        """Run a command on this process's own terminal; return its exit code."""
+        sys.stdout.flush()
+        entry = subprocess.PIPE if stdin is not None else None
+        with (
+            self._unsalted(),
+            _patient(),
+            subprocess.Popen(
+                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=entry, text=True
+            ) as child,
+        ):
+            child.communicate(stdin)
+            return child.returncode
+
+    def followed(self, argv: Sequence[str]) -> tuple[int, list[str]]:
+        """Run a command, show what it prints as it comes; return its exit code and the last lines."""
+        sys.stdout.flush()
+        kept: deque[str] = deque(maxlen=_KEPT_LINES)
+        with (
+            self._unsalted(),
+            _patient(),
+            subprocess.Popen(
+                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            ) as child,
+        ):  # fmt: skip
+            assert child.stdout is not None
+            for line in child.stdout:
+                print(line, end="", flush=True)
+                kept.append(line.rstrip("\n"))
+        return child.returncode, list(kept)
+
+    def _where(self, argv: Sequence[str]) -> list[str]:
+        return namespaces.join(list(argv), directory=checkout.ROOT) if self.in_lab else list(argv)
+
+    @contextmanager
+    def _unsalted(self) -> Iterator[None]:
+        """Keep the settings file as it is committed: Pulumi writes the salt, which the state holds too, into it."""
+        settings = checkout.ROOT / f"Pulumi.{self.stack}.yaml"
+        salted = SALT in settings.read_text()
+        try:
+            yield
+        finally:
+            text = settings.read_text()
+            if not salted and SALT in text and "secure:" not in text:
+                kept = [line for line in text.splitlines(keepends=True) if not line.startswith(SALT)]
+                settings.write_text("".join(kept))
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """A first Ctrl-C is for the command, which then ends in good order; this process waits for it.
+
+    A handler of our own, since the command would inherit that the signal is ignored.
+    """
+    before = signal.signal(signal.SIGINT, lambda signum, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

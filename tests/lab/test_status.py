@@ -1,0 +1,287 @@
+"""What the operator sees of a stack, whatever of it is there; and what a failed run says of its machines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import consoles, facts, stack, status
+from lab.commands import Commands
+from lab.facts import Facts
+from lab.progress import StepFailed
+from tests.lab.standins import SECRET, World
+
+NOW = 1_795_000_000.0
+UP: dict[str, Any] = {
+    "services": [
+        {"name": "dns", "state": "active", "since": NOW - 3700},
+        {"name": "load-balancer", "state": "failed", "since": NOW - 61},
+    ],
+    "mirror": {"version": "4.19.0-okd-scos.0", "images": 11, "verifiedAt": "2026-11-21T10:59:12Z"},
+    "ignition": {"expiry": "2026-11-22T10:59:12Z"},
+    "machines": [
+        {"name": "bootstrap", "role": "bootstrap", "stage": "off", "since": 0, "detail": ""},
+        {"name": "control-plane-0", "role": "control-plane", "stage": "Ready", "since": NOW - 90, "detail": ""},
+        {"name": "compute-0", "role": "compute", "stage": "rootfs", "since": NOW - 5, "detail": "/images/rootfs"},
+        {"name": "compute-1", "role": "compute", "stage": "NotReady", "since": NOW - 200000, "detail": "no heartbeat"},
+    ],
+    "cluster": {"api": True, "version": "4.19.0", "available": True, "progressing": False, "operators": "8/8"},
+    "requests": [{"name": "csr-x", "requester": "somebody", "reason": "not a declared machine"}],
+}
+
+
+@pytest.fixture(scope="session")
+def dev() -> Facts:
+    return facts.of("dev")
+
+
+@pytest.fixture
+def world(tmp_path: Path, dev: Facts) -> World:
+    return World(tmp_path, dev)
+
+
+def shown(world: World) -> str:
+    return status.table("dev", world.facts, status.Looker(world.commands, world.facts).look(), NOW)
+
+
+def cells(table: str, name: str) -> list[str]:
+    """A machine's or service's row: its cells."""
+    [line] = [line for line in table.splitlines() if re.match(rf"\s*{re.escape(name)}  ", line)]
+    return re.split(r"\s{2,}", line.strip())
+
+
+def test_the_plans_facts_are_the_stacks(dev: Facts) -> None:
+    assert dev.services_domain == "okd-dev-services"
+    assert list(dev.domains) == ["bootstrap", *(f"control-plane-{n}" for n in range(3)), "compute-0", "compute-1"]
+    assert dev.domains["compute-1"] == "okd-dev-compute-1"
+    assert dev.roles["control-plane-1"] == "control-plane"
+    assert {one["name"] for one in dev.status["machines"]} == set(dev.domains)
+    assert {row["name"] for row in dev.power["machines"]} == set(dev.domains) - {"bootstrap"}
+
+
+def test_settings_that_cannot_be_used_are_named_with_their_report() -> None:
+    with pytest.raises(StepFailed) as failed:
+        facts.of("nowhere")
+    assert "no stack nowhere" in "\n".join(failed.value.last_lines)
+    assert "Pulumi.nowhere.yaml" in failed.value.remedy
+
+
+def test_a_stack_that_is_up_is_shown_whole(world: World) -> None:
+    world.domains("running")
+    world.save(answer=UP)
+    table = shown(world)
+    assert cells(table, "dns") == ["dns", "active", "1 h 1 min"]
+    assert cells(table, "load-balancer") == ["load-balancer", "failed", "1 min 1 s"]
+    assert cells(table, "bootstrap")[3:] == ["not made", "-", "-"]
+    assert cells(table, "control-plane-0")[2:] == ["192.168.200.30", "running", "Ready", "1 min 30 s"]
+    assert cells(table, "compute-0")[3:] == ["running", "rootfs", "5 s", "/images/rootfs"]
+    assert cells(table, "compute-1")[3:] == ["running", "NotReady", "2 d 7 h", "no heartbeat"]
+    assert "mirror         4.19.0-okd-scos.0, images 11, verified at 2026-11-21T10:59:12Z" in table
+    assert "ignition       expiry 2026-11-22T10:59:12Z" in table
+    assert "cluster        4.19.0, available; operators 8/8; the API answers" in table
+    assert "certificate request left: name csr-x, requester somebody, reason not a declared machine" in table
+
+
+def test_the_services_host_is_asked_with_the_plans_document(world: World) -> None:
+    world.domains("running")
+    world.save(answer=UP)
+    shown(world)
+    assert world.read()["asked"] == world.facts.status
+
+
+def test_before_anything_is_made_every_machine_is_shown_as_not_made(world: World) -> None:
+    table = shown(world)
+    assert "services host  not made, 192.168.125.10" in table
+    assert "the services host is not made" in table
+    assert all(cells(table, name)[3] == "not made" for name in world.facts.domains)
+    assert world.calls("ssh") == []
+
+
+def test_half_up_without_keys_in_the_state_says_so(world: World) -> None:
+    world.domains("running")
+    world.save(resources=[])
+    table = shown(world)
+    assert "Pulumi's state holds no key to the services host yet" in table
+    assert cells(table, "compute-0")[3] == "running"
+
+
+def test_half_up_the_mirror_and_the_cluster_are_said_to_be_missing(world: World) -> None:
+    world.save(domains={world.facts.services_domain: "running"})
+    world.save(
+        answer={**UP, "mirror": None, "ignition": None, "machines": [], "cluster": {"api": False}, "requests": []}
+    )
+    table = shown(world)
+    assert "nothing mirrored yet" in table
+    assert "ignition       not made yet" in table
+    assert "the API does not answer" in table
+
+
+def test_down_the_machines_are_shown_as_libvirt_has_them(world: World) -> None:
+    world.domains("shut off")
+    table = shown(world)
+    assert "the services host is shut off" in table
+    assert cells(table, "control-plane-2")[3] == "shut off"
+
+
+def test_a_services_host_that_does_not_answer_is_named_with_the_reason(world: World) -> None:
+    world.domains("running")
+    world.save(unreachable=True)
+    assert "the services host does not say: ssh: connect to host: No route to host" in shown(world)
+
+
+def test_a_libvirt_that_does_not_answer_is_named_and_the_services_host_asked_all_the_same(world: World) -> None:
+    world.domains("running")
+    world.save(answer=UP, libvirt="silent")
+    table = shown(world)
+    assert "libvirt does not answer: error: failed to connect to the hypervisor" in table
+    assert cells(table, "compute-0")[3:5] == ["-", "rootfs"]
+
+
+def test_the_key_is_read_once_and_is_in_no_command_line_nor_in_the_table(world: World) -> None:
+    world.domains("running")
+    world.save(answer=UP)
+    looker = status.Looker(world.commands, world.facts)
+    tables = [status.table("dev", world.facts, looker.look(), NOW) for _ in range(3)]
+    assert tables[0] == tables[1] == tables[2]
+    assert len(world.calls("pulumi")) == 1
+    assert SECRET not in "".join([*world.calls(), *tables, repr(looker.__dict__)])
+
+
+def test_looking_changes_nothing(world: World) -> None:
+    world.domains("running")
+    world.save(answer=UP)
+    before = world.read()["domains"]
+    shown(world)
+    assert world.read()["domains"] == before
+    assert {call.split()[3] for call in world.calls("virsh")} == {"list"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NOW - 5, "5 s"), (NOW - 65, "1 min 5 s"), (NOW - 7260, "2 h 1 min"), (NOW - 90000, "1 d 1 h"), (NOW + 5, "0 s"),
+        ("2026-11-18T11:06:40Z", "0 s"), (None, "-"), (0, "-"), ("", "-"), ("boot", "boot"),
+    ],
+)  # fmt: skip
+def test_a_moment_is_shown_by_its_age(moment: Any, text: str) -> None:
+    assert status.since(moment, NOW) == text
+
+
+TOLD = [
+    " +  libvirt:index:Domain compute-1-domain created (0.5s)",
+    "\x1b[1mDiagnostics:\x1b[0m",
+    "  command:remote:Command (compute-0-joined):",
+    "    error: okd-host node-join: stage 2/4 machine config failed: compute-0 does not fetch it",
+    "    remedy: see control-plane-10's console",
+]
+
+
+def test_only_machines_that_the_diagnostics_name_are_looked_at() -> None:
+    machines = ["control-plane-1", "control-plane-10", "compute-0", "compute-1", "compute"]
+    assert consoles.named(TOLD, machines) == ["control-plane-10", "compute-0"]
+
+
+def test_a_failed_run_shows_the_last_line_of_the_machines_console(dev: Facts, tmp_path: Path) -> None:
+    log = tmp_path / "compute-0.log"
+    log.write_bytes(b"\x1b[2J\x1b[HLoading\r\nignition: GET error: x509: not yet valid\r\n\x00\r\n")
+    local = Facts(**{**vars(dev), "consoles": {**dev.consoles, "compute-0": str(log), "control-plane-0": "/none"}})
+    commands = Commands("dev", in_lab=False)
+    assert consoles.last_words(commands, local, [*TOLD, "control-plane-0"]) == [
+        "last on the console of control-plane-0: no console log yet (/none)",
+        f"last on the console of compute-0: ignition: GET error: x509: not yet valid ({log})",
+    ]
+
+
+def test_a_console_on_another_host_is_named_by_its_place(dev: Facts) -> None:
+    remote = Facts(**{**vars(dev), "uri": "qemu+ssh://root@host/system"})
+    assert consoles.last_words(Commands("dev", in_lab=False), remote, TOLD) == [
+        f"the console of compute-0: {dev.consoles['compute-0']} on the libvirt host"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
+        ({"bootstrap": {"state": "complete", "machine": True}}, True),
+        ({"bootstrap": {"state": "complete", "machine": False}}, False),
+        ({"bootstrap": {"state": "booting", "machine": True}}, False),
+        ({"bootstrap": {}}, False),
+        ({"bootstrap": "[secret]"}, False),
+        ({}, False),
+    ],
+)
+def test_a_second_update_is_run_only_to_remove_a_bootstrap_that_has_left(outputs: dict[str, Any], wanted: bool) -> None:
+    assert bool(stack.another(outputs)) == wanted
+
+
+class Updates(stack.Stack):
+    """A stack whose updates end as told; nothing else is done."""
+
+    def __init__(self, codes: list[int], outputs: list[dict[str, Any]]) -> None:
+        super().__init__("dev", in_lab=False)
+        self.codes, self.left, self.updates = codes, outputs, 0
+
+    def prepare(self) -> None:
+        pass
+
+    def _settle(self) -> None:
+        pass
+
+    def _update(self) -> tuple[int, list[str]]:
+        self.updates += 1
+        return self.codes.pop(0), []
+
+    def _outputs(self) -> dict[str, Any]:
+        return self.left.pop(0)
+
+    def output(self) -> int:
+        return 0
+
+
+LEFT = {"bootstrap": {"state": "complete", "machine": True}}
+GONE = {"bootstrap": {"state": "complete", "machine": False}}
+
+
+def test_up_runs_a_second_update_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    one = Updates([0, 0], [LEFT, GONE])
+    assert one.run("up") == 0
+    assert one.updates == 2
+    assert "without its bootstrap machine now: a second update removes it" in capsys.readouterr().out
+
+
+def test_up_runs_no_second_update_without_a_reason_nor_a_third() -> None:
+    one = Updates([0], [GONE])
+    assert one.run("up") == 0
+    assert one.updates == 1
+    two = Updates([0, 0], [LEFT, LEFT])
+    assert two.run("up") == 0
+    assert two.updates == 2
+
+
+def test_a_failed_update_is_not_followed_by_another(capsys: pytest.CaptureFixture[str]) -> None:
+    one = Updates([3], [LEFT])
+    assert one.run("up") == 3
+    assert one.updates == 1
+    assert "run `make up` again, it goes on from there" in capsys.readouterr().out
+
+
+def test_what_a_followed_command_prints_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = Commands("dev", in_lab=False)
+    code, told = commands.followed(["sh", "-c", "echo one; echo two >&2; exit 4"])
+    assert (code, told) == (4, ["one", "two"])
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_a_first_interrupt_is_left_to_the_command() -> None:
+    commands = Commands("dev", in_lab=False)
+    script = "trap 'echo ends in good order; exit 5' INT; kill -INT $PPID; kill -INT $$; sleep 5"
+    assert commands.followed(["sh", "-c", script]) == (5, ["ends in good order"])
+
+
+def test_a_command_that_takes_too_long_is_given_up() -> None:
+    done = Commands("dev", in_lab=False).caught(["sleep", "10"], timeout=0.2)
+    assert done.returncode == 124
+    assert "no answer within 0.2 s" in done.stderr
