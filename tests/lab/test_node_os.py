@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import datetime
 import json
 import os
@@ -75,31 +77,34 @@ class Site:
         path = self.root / f"{self.name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def power_on(self, name: str, *arguments: str) -> None:
-        """Define a machine with an empty disk and these kernel arguments, and start it."""
-        self.name = name
+    @contextlib.contextmanager
+    def machine(self, name: str, *arguments: str) -> Iterator[Site]:
+        """Start a machine with an empty disk and these kernel arguments; it is removed in the end."""
+        made = dataclasses.replace(self, name=name)
         url = f"http://{SERVER}:8090"
         words = [
             f"console=ttyS0 coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url={url}/worker.ign",
             f"coreos.live.rootfs_url={url}/rootfs okd.report={url}/report",
             *arguments,
         ]
-        script = f"#!ipxe\nkernel {url}/kernel initrd=initramfs {' '.join(words)}\ninitrd --name initramfs {url}/initramfs\nboot\n"
-        (self.root / "http" / "boot.ipxe").write_text(script)
+        lines = [f"kernel {url}/kernel initrd=initramfs {' '.join(words)}", f"initrd --name initramfs {url}/initramfs"]
+        (self.root / "http" / "boot.ipxe").write_text("\n".join(["#!ipxe", *lines, "boot", ""]))
         disk = self.root / f"{name}.qcow2"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "2G"], check=True)
         definition = self.root / "definition.xml"
         definition.write_text(guests.installable(name, disk, self.root / f"{name}.log", KIND))
         self.lab.inside("virsh", "define", str(definition))
-        self.virsh("start")
+        try:
+            made.virsh("start")
+            yield made
+        finally:
+            if made.virsh("domstate") != "shut off":
+                made.virsh("destroy")
+            made.virsh("undefine")
+            disk.unlink()
 
     def virsh(self, verb: str) -> str:
         return self.lab.inside("virsh", verb, self.name).strip()
-
-    def remove(self) -> None:
-        self.lab.module("lab.hypervisor", "enter", "--", "virsh", "destroy", self.name)
-        self.virsh("undefine")
-        (self.root / f"{self.name}.qcow2").unlink()
 
     def await_console(self, pattern: str, after: int = 0) -> re.Match[str]:
         """Wait for a line on the console, from the given offset on."""
@@ -201,16 +206,15 @@ class Requests(list[str]):
 def machine(site: Site) -> Iterator[Site]:
     """A machine that has been installed and answers."""
     began = time.monotonic()
-    site.power_on("installed", "miniature.note=kept")
-    site.await_console("miniature boot image .* reported to")
-    told = [f"report after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f} CPU-seconds"]
-    site.await_console("installed to /dev/vda, rebooting")
-    told.append(f"installed after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f}")
-    site.await_login()
-    told.append(f"login after {time.monotonic() - began:.0f} s, {site.cpu_seconds():.0f}")
-    print(f"\nminiature machine: {'; '.join(told)}; load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    yield site
-    site.remove()
+    with site.machine("installed", "miniature.note=kept") as made:
+        made.await_console("miniature boot image .* reported to")
+        told = [f"report after {time.monotonic() - began:.0f} s, {made.cpu_seconds():.0f} CPU-seconds"]
+        made.await_console("installed to /dev/vda, rebooting")
+        told.append(f"installed after {time.monotonic() - began:.0f} s, {made.cpu_seconds():.0f}")
+        made.await_login()
+        told.append(f"login after {time.monotonic() - began:.0f} s, {made.cpu_seconds():.0f}")
+        print(f"\nminiature machine: {'; '.join(told)}; load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+        yield made
 
 
 def test_a_machine_that_is_installed_reports_as_one_that_is_not(machine: Site) -> None:
@@ -277,42 +281,41 @@ def test_a_poweroff_over_ssh_powers_it_off(machine: Site) -> None:
 
 def test_a_machine_whose_power_is_cut_while_it_is_installed_begins_anew(site: Site) -> None:
     before = site.requests("/kernel")
-    site.power_on("cut", "miniature.fault=power-loss")
-    site.await_console("cuts its power in the midst of writing the disk")
-    site.await_off()
-    site.virsh("start")
-    site.await_console("installed to /dev/vda, rebooting")
-    site.virsh("destroy")
-    seen = len(site.console)
-    site.virsh("start")
-    site.await_console("sshd: Server listening", seen)
-    assert site.requests("/kernel") == before + 2
-    assert site.console.count("cuts its power") == 1
-    site.remove()
+    with site.machine("cut", "miniature.fault=power-loss") as cut:
+        cut.await_console("cuts its power in the midst of writing the disk")
+        cut.await_off()
+        cut.virsh("start")
+        cut.await_console("installed to /dev/vda, rebooting")
+        # Cut again, in the midst of the first start from the disk.
+        seen = len(cut.console)
+        cut.await_console("systemd: started from the disk", seen)
+        cut.virsh("destroy")
+        cut.virsh("start")
+        cut.await_console("sshd: Server listening", seen)
+        assert cut.requests("/kernel") == before + 2
+        assert cut.console.count("cuts its power") == 1
 
 
 def test_a_machine_with_a_wrong_clock_trusts_no_certificate_and_says_so(site: Site) -> None:
-    site.power_on("late", "miniature.fault=clock")
-    site.await_console("the clock is three days slow on request")
-    found = site.await_console(
-        r"ignition: GET error: .*certificate has expired or is not yet valid: current time \S+ is before"
-    )
-    assert "/config/worker" in found.group()
-    site.remove()
+    with site.machine("late", "miniature.fault=clock") as late:
+        late.await_console("the clock is three days slow on request")
+        expired = r"certificate has expired or is not yet valid: current time \S+ is before"
+        found = late.await_console(rf"ignition: GET error: .*{expired}")
+        assert "/config/worker" in found.group()
 
 
 def test_a_machine_that_refuses_its_config_names_the_reason_on_its_console(site: Site) -> None:
-    site.power_on("refused", "miniature.fault=ignition")
-    site.await_console(r"Ignition failed: the config is invalid: refused on request \(miniature.fault=ignition\)")
-    site.await_console("Entering emergency mode")
-    site.remove()
+    with site.machine("refused", "miniature.fault=ignition") as refused:
+        refused.await_console(
+            r"Ignition failed: the config is invalid: refused on request \(miniature.fault=ignition\)"
+        )
+        refused.await_console("Entering emergency mode")
 
 
 def test_a_machine_that_never_boots_asks_the_network_for_nothing_more(site: Site) -> None:
     before = site.requests("/rootfs")
-    site.power_on("never", "miniature.fault=never-boots")
-    site.await_console(r"stops here on request \(miniature.fault=never-boots\)")
-    time.sleep(3)
-    assert site.requests("/rootfs") == before
-    assert "udhcpc" not in site.console
-    site.remove()
+    with site.machine("never", "miniature.fault=never-boots") as never:
+        never.await_console(r"stops here on request \(miniature.fault=never-boots\)")
+        time.sleep(3)
+        assert never.requests("/rootfs") == before
+        assert "udhcpc" not in never.console
