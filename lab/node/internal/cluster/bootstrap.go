@@ -54,13 +54,14 @@ func RunBootstrap(ctx context.Context, config Config) error {
 	if b.served, err = open(config, with, true); err != nil {
 		return err
 	}
-	defer b.store.Close()
-	err = b.begin(ctx)
-	if err == nil {
+	if err = b.begin(ctx); err == nil {
 		err = b.handOver(ctx)
 	}
-	if err != nil && !errors.Is(err, errLeft) {
-		return stopped(ctx, err)
+	if errors.Is(err, errLeft) {
+		err = b.store.Close()
+	}
+	if err != nil {
+		return stopped(ctx, errors.Join(err, b.store.Close()))
 	}
 	return b.finish(ctx)
 }

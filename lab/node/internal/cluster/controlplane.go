@@ -24,7 +24,7 @@ const (
 func RunControlPlane(ctx context.Context, config Config, asking func() *rest.Client) error {
 	with, err := taken(ctx, config, asking)
 	if err != nil {
-		return err
+		return stopped(ctx, err)
 	}
 	serving, err := open(config, with, false)
 	if err != nil {

@@ -189,7 +189,7 @@ func (b *bootstrap) leave(ctx context.Context) error {
 	}
 	b.machine()
 	b.stopAPI()
-	err := errors.Join(<-b.ended, <-b.ended)
+	err := errors.Join(<-b.ended, <-b.ended, b.store.Close())
 	log.Say(unit, "API and machine config are stopped")
 	return err
 }

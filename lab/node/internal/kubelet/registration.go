@@ -10,7 +10,6 @@ import (
 
 	"okd-libvirt/lab/node/internal/cluster/controllers"
 	"okd-libvirt/lab/node/internal/cluster/rest"
-	"okd-libvirt/lab/node/internal/shell/log"
 )
 
 // register makes the Node, or takes the one that is there over.
@@ -43,14 +42,10 @@ func (k *Kubelet) register(ctx context.Context) error {
 	return k.status(ctx)
 }
 
-// status puts the node's status right; a Node that was deleted is made again.
+// status puts the node's status right. A Node that was deleted stays away until the machine starts again.
 func (k *Kubelet) status(ctx context.Context) error {
 	path := rest.Nodes + "/" + k.config.Hostname
 	node, err := k.api.Get(ctx, path)
-	if rest.Refused(err, http.StatusNotFound) {
-		log.Say("kubelet", "the node is gone; it is registered again")
-		return k.register(ctx)
-	}
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,8 @@ type Manager struct {
 	probes *probes
 	seen   map[string]heartbeat
 	said   map[string]string
-	hub    bool
+	// published is when the ingress' certificate and the route were last put right.
+	published time.Time
 }
 
 // snapshot is the cluster as one round sees it.

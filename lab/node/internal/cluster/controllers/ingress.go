@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"time"
 
 	"okd-libvirt/lab/node/internal/cluster/rest"
 	"okd-libvirt/lab/node/internal/shell/log"
@@ -16,12 +17,21 @@ const (
 	// RouterSecret holds what the routers serve with.
 	RouterSecret = "router-certs-default"
 	replicaSet   = "router-default-miniature"
+	publishEvery = 20 * time.Second
 	defaultRoute = "/apis/operator.openshift.io/v1/namespaces/openshift-ingress-operator/ingresscontrollers/default"
 )
 
 // ingress keeps one router on every schedulable worker, the certificate that they serve with, and the console's route.
 func (m *Manager) ingress(ctx context.Context, now *snapshot) error {
-	return errors.Join(m.certificate(ctx), m.routers(ctx, now), m.route(ctx))
+	err := m.routers(ctx, now)
+	if time.Since(m.published) < publishEvery {
+		return err
+	}
+	published := errors.Join(m.certificate(ctx), m.route(ctx))
+	if published == nil {
+		m.published = time.Now()
+	}
+	return errors.Join(err, published)
 }
 
 func (m *Manager) routers(ctx context.Context, now *snapshot) error {

@@ -109,6 +109,11 @@ func listed(before string, names []string) string {
 
 // report keeps the ClusterOperators' conditions.
 func (m *Manager) report(ctx context.Context, now *snapshot) error {
+	for _, node := range now.nodes {
+		if !now.probed[rest.Name(node)].known {
+			return nil // A new leader judges nothing before it has looked.
+		}
+	}
 	version := rest.Text(now.version, "status", "desired", "version")
 	found := verdicts(now)
 	for _, name := range operatorNames {
@@ -128,17 +133,29 @@ func (m *Manager) report(ctx context.Context, now *snapshot) error {
 		if told.progressing != "" && rolledOut(operator) {
 			told.degraded, told.progressing = told.progressing, ""
 		}
+		before := state(operator)
 		if !told.write(operator, version) {
 			continue
 		}
 		if _, err := m.API.Update(ctx, rest.Operators+"/"+name+"/status", operator); err != nil {
 			return err
 		}
-		if told.unavailable == "" && told.progressing == "" {
-			log.Say("cluster-version-operator", "operator %s is available", name)
+		if now := state(operator); now != before {
+			log.Say("cluster-version-operator", "operator %s is %s %s", name, now, told.unavailable+told.progressing)
 		}
 	}
 	return nil
+}
+
+// state is how the journal words an operator.
+func state(operator rest.Object) string {
+	switch {
+	case rest.Text(rest.Condition(operator, "Available"), "status") != "True":
+		return "not available"
+	case !rolledOut(operator):
+		return "rolling out"
+	}
+	return "available"
 }
 
 func rolledOut(operator rest.Object) bool { return len(rest.Items(operator, "status", "versions")) > 0 }

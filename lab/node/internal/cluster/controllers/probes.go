@@ -21,6 +21,8 @@ const (
 
 // probe is what a node answered last.
 type probe struct {
+	// known is false until the node has been asked once.
+	known                               bool
 	api, machineConfig, member, ingress bool
 }
 
@@ -84,17 +86,20 @@ func (p *probes) look(ctx context.Context, now *snapshot) map[string]probe {
 }
 
 func (p *probes) ask(ctx context.Context, into *asked, address string, controlPlane bool) {
-	api := p.client(address+":6443", "api-int."+p.credentials.Domain, p.credentials.ServerCAs)
-	machineConfig := p.client(address+":22623", "api-int."+p.credentials.Domain, p.credentials.RootCA)
+	api := client("api-int."+p.credentials.Domain, p.credentials.ServerCAs)
+	machineConfig := client("api-int."+p.credentials.Domain, p.credentials.RootCA)
 	ingress := &http.Client{Timeout: probeLimit}
 	member, _ := p.credentials.Member("probe", address)
 	for ctx.Err() == nil {
-		last := probe{ingress: Healthy(ctx, ingress, "http://"+address+":80/healthz")}
+		last := probe{known: true}
+		var asked sync.WaitGroup
+		asked.Go(func() { last.ingress = Healthy(ctx, ingress, "http://"+address+":80/healthz") })
 		if controlPlane {
-			last.api = Healthy(ctx, api, "https://"+address+":6443/readyz")
-			last.machineConfig = Healthy(ctx, machineConfig, "https://"+address+":22623/healthz")
-			last.member = into.last.member || shakes(ctx, member, address)
+			asked.Go(func() { last.api = Healthy(ctx, api, "https://"+address+":6443/readyz") })
+			asked.Go(func() { last.machineConfig = Healthy(ctx, machineConfig, "https://"+address+":22623/healthz") })
+			asked.Go(func() { last.member = into.last.member || shakes(ctx, member, address) })
 		}
+		asked.Wait()
 		p.mutex.Lock()
 		into.last = last
 		p.mutex.Unlock()
@@ -108,7 +113,7 @@ func (p *probes) ask(ctx context.Context, into *asked, address string, controlPl
 	ingress.CloseIdleConnections()
 }
 
-func (p *probes) client(_, name string, cas []byte) *http.Client {
+func client(name string, cas []byte) *http.Client {
 	return &http.Client{Timeout: probeLimit, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{ServerName: name, RootCAs: pki.Pool(cas), MinVersion: tls.VersionTLS12},
 	}}

@@ -149,4 +149,3 @@ func (i *installed) controllers() pki.Pair {
 	i.err = err
 	return made
 }
-
