@@ -16,7 +16,6 @@ from okd_host.installation.api import Api, Refused, Silent
 # There while a stop has begun that no start has taken back: half a control plane no longer answers for itself.
 MARK = os.path.join(files.STATE, "cluster-stop")
 API_LIMIT = 10.0
-OFF = "off "
 
 
 def by_fqdn(api: Api) -> dict[str, dict[str, Any]]:
@@ -26,7 +25,7 @@ def by_fqdn(api: Api) -> dict[str, dict[str, Any]]:
 
 def stopping(node: Mapping[str, Any]) -> bool:
     """Whether it was cordoned because its machine was to be shut down with all others."""
-    return nodes.mark(node).startswith(OFF)
+    return nodes.mark(node).startswith(nodes.OFF)
 
 
 def ask(where: Mapping[str, str]) -> tuple[Api | None, str]:

@@ -43,5 +43,5 @@ def until(
             raise fail(f"not within {limit.minutes:g} minutes: {at}")
         if time.monotonic() - said >= HEARTBEAT:
             said = time.monotonic()
-            stages.waiting(at)
+            report.say(f"  still waiting: {at} ({stages.elapsed:.0f} s)")
         time.sleep(POLL)
