@@ -106,4 +106,3 @@ func deleteOptions(r *http.Request) (store.Object, *Status) {
 	}
 	return parsed(data)
 }
-

@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// inAll is what `oc get all` means.
+var inAll = []string{"pods", "services", "daemonsets.apps", "deployments.apps", "replicasets.apps", "statefulsets.apps",
+	"jobs.batch", "cronjobs.batch", "routes.route.openshift.io"}
+
 // health answers the paths that need no credentials, and tells whether it did.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -116,6 +120,9 @@ func (s *Server) resourceList(w http.ResponseWriter, group, version string) {
 			"kind": of.Kind, "verbs": verbs}
 		if len(of.Short) > 0 {
 			listed["shortNames"] = of.Short
+		}
+		if slices.Contains(inAll, of.qualified()) {
+			listed["categories"] = []string{"all"}
 		}
 		found = append(found, listed)
 		for _, name := range of.Subresources {

@@ -12,7 +12,7 @@ import (
 )
 
 // How long a write waits for a leader when its context sets no shorter limit: an election and a half.
-const patience = 20 * time.Second
+const patience = 15 * time.Second
 
 // question is what one member asks another.
 type question struct {

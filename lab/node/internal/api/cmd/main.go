@@ -67,6 +67,7 @@ func run(ctx context.Context, file string) error {
 		return err
 	}
 	go join(ctx, objects, c.Join, say)
+	go leave(ctx, objects, c.ID, say)
 	server, err := api.New(api.Options{Store: objects, Address: c.Address, Certificates: []tls.Certificate{pair},
 		ClientCAs: authorities, Log: say})
 	if err != nil {
@@ -87,4 +88,16 @@ func join(ctx context.Context, objects *store.Store, members []store.Member, say
 			time.Sleep(200 * time.Millisecond)
 		}
 	}
+}
+
+// leave gives up the membership when SIGUSR1 comes.
+func leave(ctx context.Context, objects *store.Store, id string, say func(string, ...any)) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	<-asked
+	if err := objects.RemoveMember(ctx, id); err != nil {
+		say("leaving: %v", err)
+		return
+	}
+	say("member %s left", id)
 }

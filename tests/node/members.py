@@ -1,0 +1,323 @@
+"""API servers with their members of the store, as processes on loopback; and the people who ask them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+BOOTSTRAPPER = "system:serviceaccount:openshift-machine-config-operator:node-bootstrapper"
+ADMIN = ("system:admin", "system:masters")
+NODES = "system:nodes"
+
+
+class Pair(NamedTuple):
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """Signs everything that the tests need, into files of its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = _name("miniature-authority", [])
+        built = _builder(self.name, self.name, self.key.public_key())
+        built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.file = directory / "ca.crt"
+        self.file.write_bytes(built.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def sign(
+        self,
+        user: str,
+        groups: Iterable[str] = (),
+        *,
+        server: bool = False,
+        days: int = 1,
+        usages: Iterable[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.CLIENT_AUTH,),
+    ) -> Pair:
+        """A certificate for clients, or for a member: which serves on loopback and asks the other members."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        built = _builder(_name(user, groups), self.name, key.public_key(), days)
+        if server:
+            usages = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
+            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        signed = built.add_extension(x509.ExtendedKeyUsage(usages), critical=False).sign(self.key, hashes.SHA256())
+        stem = self.directory / os.urandom(8).hex()
+        pair = Pair(stem.with_suffix(".crt"), stem.with_suffix(".key"))
+        pair.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return pair
+
+
+def _name(common: str, groups: Iterable[str]) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    with warnings.catch_warnings():
+        # The node-bootstrapper's name is longer than the 64 characters that X.520 allows.
+        warnings.simplefilter("ignore", UserWarning)
+        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common, _validate=False)])
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any, days: int = 1) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=2))
+    return builder.not_valid_after(now + datetime.timedelta(days=days))
+
+
+def signing_request(user: str, groups: Iterable[str] = (NODES,)) -> bytes:
+    """A PKCS#10 request as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(user, groups)).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+class Answer(NamedTuple):
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def reason(self) -> str:
+        return str(self.body.get("reason"))
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message"))
+
+
+class Client:
+    """Asks one server by HTTPS as one user, or as nobody."""
+
+    def __init__(self, url: str, authority: Authority, pair: Pair | None) -> None:
+        self.url = url
+        self.context = ssl.create_default_context(cafile=str(authority.file))
+        if pair:
+            self.context.load_cert_chain(pair.certificate, pair.key)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        kind: str = "application/json",
+        accept: str = "",
+        limit=30.0,
+    ) -> Answer:
+        """What the server answers, whatever it is; raises OSError when it does not."""
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)
+        if data is not None:
+            request.add_header("Content-Type", kind)
+        if accept:
+            request.add_header("Accept", accept)
+        try:
+            with urllib.request.urlopen(request, timeout=limit, context=self.context) as answer:
+                return Answer(answer.status, _decoded(answer.read()))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, _decoded(error.read()))
+
+    def get(self, path: str, *, limit: float = 30.0) -> Answer:
+        return self.ask("GET", path, limit=limit)
+
+    def post(self, path: str, body: object) -> Answer:
+        return self.ask("POST", path, body)
+
+    def watch(self, path: str, seconds: int) -> list[dict[str, Any]]:
+        """All events until the watch ends."""
+        with urllib.request.urlopen(
+            f"{self.url}{path}{'&' if '?' in path else '?'}watch=true&timeoutSeconds={seconds}",
+            timeout=seconds + 20,
+            context=self.context,
+        ) as answer:
+            return [json.loads(line) for line in answer]
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {"text": data.decode()}
+    return found if isinstance(found, dict) else {"text": found}
+
+
+class Member:
+    """One process. Its ports and its directory stay the same when it is started again."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster, self.name = cluster, name
+        self.api, self.members = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+        self.directory = cluster.directory / name
+        self.directory.mkdir()
+        self.log = cluster.directory / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.api}"
+
+    def start(self, *, bootstrap: bool = False, join: Iterable[Member] = ()) -> None:
+        configuration = {
+            "dir": str(self.directory / "data"),
+            "id": self.name,
+            "address": self.api,
+            "members": self.members,
+            "bootstrap": bootstrap,
+            "heartbeatMillis": self.cluster.heartbeat,
+            "certificate": str(self.cluster.pair.certificate),
+            "key": str(self.cluster.pair.key),
+            "authority": str(self.cluster.authority.file),
+            "join": [{"id": other.name, "address": other.members} for other in join],
+        }
+        file = self.directory / "configuration.json"
+        file.write_text(json.dumps(configuration))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([self.cluster.program, file], stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def leave(self) -> None:
+        """Give up the membership, for good."""
+        assert self.process
+        self.process.send_signal(signal.SIGUSR1)
+
+    def freeze(self) -> None:
+        """Silent, but not gone: connections stay open."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process:
+            self.process.send_signal(how)
+            self.process.wait(20)
+            self.process = None
+
+
+class Cluster:
+    """Members that know each other, and clients."""
+
+    def __init__(
+        self, program: Path, oc: Path, authority: Authority, directory: Path, *, members: int, heartbeat: int
+    ) -> None:
+        self.program, self.client, self.authority, self.directory = program, oc, authority, directory
+        self.heartbeat = heartbeat
+        self.pair = authority.sign("miniature-member", server=True)
+        self.members = [Member(self, f"cp-{number}") for number in range(members)]
+
+    def __enter__(self) -> Cluster:
+        first, *others = self.members
+        for member in others:
+            member.start()
+        first.start(bootstrap=True, join=others)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for member in self.members:
+            with contextlib.suppress(OSError):
+                member.kill()
+
+    def start(self) -> None:
+        for member in self.members:
+            member.start()
+
+    def ready(self, limit: float = 30.0) -> None:
+        """Wait until every member answers /readyz and has taken part in a write."""
+        for member in self.members:
+            self.until(lambda url=member.url: self.as_(url=url, pair=None).get("/readyz", limit=2).status == 200, limit)
+        if len(self.members) > 1:
+            joined = f"member {self.members[-1].name} joined"
+            self.until(lambda: joined in self.members[0].log.read_text(), limit)
+
+    def until(self, happened: Any, limit: float = 30.0) -> float:
+        """Wait until it happens; how many seconds it took."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < limit:
+            with contextlib.suppress(OSError):
+                if happened():
+                    return time.monotonic() - begun
+            time.sleep(0.05)
+        raise AssertionError(f"not within {limit} s:\n" + "\n".join(self.logs()))
+
+    def logs(self) -> list[str]:
+        return [f"{member.name}: {member.log.read_text()[-1500:]}" for member in self.members if member.log.exists()]
+
+    def as_(
+        self, user: str = ADMIN[0], *groups: str, url: str = "", pair: Pair | bool | None = True, days: int = 1
+    ) -> Client:
+        """A client by a certificate for the user; without one for pair=None."""
+        if pair is True:
+            pair = self.authority.sign(user, groups or (ADMIN[1:] if user == ADMIN[0] else ()), days=days)
+        return Client(url or self.members[0].url, self.authority, pair or None)
+
+    def node(self, name: str) -> Client:
+        return self.as_(f"system:node:{name}", NODES)
+
+    def oc(self, *words: str, url: str = "", stdin: str | None = None, home: Path | None = None, limit: float = 60):
+        """Run the real client as the administrator."""
+        return subprocess.run(
+            self.oc_argv(*words, url=url),
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=limit,
+            env={"PATH": os.environ["PATH"], "HOME": str(home or self.directory)},
+        )
+
+    def oc_argv(self, *words: str, url: str = "") -> list[str]:
+        return [str(self.client), f"--kubeconfig={self.kubeconfig(url)}", *words]
+
+    def kubeconfig(self, url: str = "") -> Path:
+        url = url or self.members[0].url
+        file = self.directory / f"{url.rpartition(':')[2]}.kubeconfig"
+        if not file.exists():
+            pair = self.authority.sign(ADMIN[0], ADMIN[1:])
+            server = {"server": url, "certificate-authority": str(self.authority.file)}
+            user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
+            file.write_text(
+                json.dumps(
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Config",
+                        "clusters": [{"name": "c", "cluster": server}],
+                        "users": [{"name": "u", "user": user}],
+                        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                        "current-context": "x",
+                    }
+                )
+            )
+        return file
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -1,0 +1,137 @@
+"""The store's members: what a lost leader, a lost quorum, a power cut and a departure do to the API."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import socket
+import ssl
+import time
+
+import pytest
+
+from tests.node.members import Authority, Client, Cluster, Member, Pair
+
+MAPS = "/api/v1/namespaces/store/configmaps"
+
+
+def config_map(name: str, **data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def clients(cluster: Cluster) -> dict[str, Client]:
+    return {member.name: cluster.as_(url=member.url) for member in cluster.members}
+
+
+def leader(cluster: Cluster) -> Member:
+    """The first member of a new cluster leads it."""
+    return cluster.members[0]
+
+
+def test_what_one_member_took_every_member_tells(three: Cluster) -> None:
+    asked = clients(three)
+    for name, client in asked.items():
+        assert client.post(MAPS, config_map(name)).status == 201
+    for client in asked.values():
+        three.until(lambda client=client: len(client.get(MAPS).body["items"]) == 3, 3)
+
+
+def test_a_client_that_goes_on_at_another_member_finds_what_it_wrote(three: Cluster) -> None:
+    first, _, last = clients(three).values()
+    for number in range(20):
+        made = last.post(MAPS, config_map(f"m-{number}")).body["metadata"]["resourceVersion"]
+        assert first.get(f"{MAPS}/m-{number}?resourceVersion={made}").status == 200
+
+
+def test_a_watch_at_a_follower_tells_what_the_leader_took(three: Cluster) -> None:
+    asked = clients(three)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        watching = pool.submit(asked["cp-2"].watch, MAPS, 4)
+        time.sleep(1)
+        asked["cp-0"].post(MAPS, config_map("seen"))
+        events = watching.result()
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [("ADDED", "seen")]
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+@pytest.mark.parametrize("heartbeat", [0], ids=["as shipped"])
+def test_a_lost_leader_is_replaced_within_eight_seconds_and_reads_go_on_meanwhile(three: Cluster, how: str) -> None:
+    asked = clients(three)
+    assert asked["cp-1"].post(MAPS, config_map("before")).status == 201
+    getattr(leader(three), how)()
+    lost = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        writing = [pool.submit(asked[name].post, MAPS, config_map(f"after-{name}")) for name in ("cp-1", "cp-2")]
+        while not all(each.done() for each in writing):
+            assert asked["cp-1"].get(f"{MAPS}/before", limit=1).status == 200
+            assert asked["cp-2"].get("/readyz", limit=1).status == 200
+            time.sleep(0.1)
+    assert time.monotonic() - lost < 8
+    assert [each.result().status for each in writing] == [201, 201]
+
+
+def test_a_member_that_comes_back_catches_up(three: Cluster) -> None:
+    asked = clients(three)
+    three.members[2].kill()
+    assert asked["cp-0"].post(MAPS, config_map("missed")).status == 201
+    three.members[2].start()
+    three.until(lambda: asked["cp-2"].get("/readyz").status == 200)
+    assert asked["cp-2"].get(f"{MAPS}/missed").status == 200
+
+
+def test_without_a_majority_writes_are_refused_to_be_tried_again_and_reads_are_answered(three: Cluster) -> None:
+    asked = clients(three)
+    assert asked["cp-0"].post(MAPS, config_map("kept")).status == 201
+    three.members[1].kill()
+    three.members[2].kill()
+    refused = asked["cp-0"].post(MAPS, config_map("lost"))
+    assert (refused.status, refused.reason) == (503, "ServiceUnavailable")
+    assert refused.body["details"] == {"retryAfterSeconds": 1}
+    assert asked["cp-0"].get(f"{MAPS}/kept").status == 200
+    three.until(lambda: asked["cp-0"].get("/readyz").status == 500, 30)
+
+
+def test_after_a_power_cut_of_all_members_everything_is_there_again(three: Cluster) -> None:
+    asked = clients(three)
+    made = [asked["cp-1"].post(MAPS, config_map(f"m-{number}", n=str(number))) for number in range(30)]
+    before = [answer.body["metadata"] for answer in made]
+    for member in three.members:
+        member.kill()
+    three.start()
+    three.until(lambda: all(client.get("/readyz").status == 200 for client in asked.values()), 30)
+    for client in asked.values():
+        found = {item["metadata"]["name"]: item["metadata"] for item in client.get(MAPS).body["items"]}
+        assert [found[metadata["name"]] for metadata in before] == before
+    assert asked["cp-2"].post(MAPS, config_map("new")).status == 201
+
+
+def test_the_leader_leaves_and_the_others_go_on_without_it(three: Cluster) -> None:
+    asked = clients(three)
+    gone = leader(three)
+    gone.leave()
+    three.until(lambda: "member cp-0 left" in gone.log.read_text())
+    gone.stop()
+    assert asked["cp-1"].post(MAPS, config_map("after")).status == 201
+    three.members[2].kill()
+    # Two members are left: the one that went is no longer counted, so one alone is no majority.
+    assert asked["cp-1"].post(MAPS, config_map("alone")).status == 503
+
+
+def test_a_member_whose_certificate_another_authority_signed_is_not_let_in(
+    three: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    foreign = Authority(tmp_path_factory.mktemp("foreign")).sign("miniature-member", server=True)
+    context = ssl.create_default_context(cafile=str(three.authority.file))
+    host, _, port = three.members[1].members.partition(":")
+
+    def reply(pair: Pair) -> bytes:
+        context.load_cert_chain(*pair)
+        with (
+            socket.create_connection((host, int(port)), 5) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            secured.sendall(b'M{"verb":"revision"}\n')
+            return secured.recv(1000)
+
+    assert reply(three.pair) == b"{}\n"
+    with pytest.raises(ssl.SSLError, match=r"unknown ca|certificate"):
+        reply(foreign)
