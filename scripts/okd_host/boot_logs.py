@@ -53,10 +53,7 @@ def requests(path: str, since: float) -> Iterator[dict[str, Any]]:
 
 
 def asked_here(document: dict[str, Any]) -> bool:
-    """Whether this host has leased to the machine or served it.
-
-    Boot loaders refuse connections, too: a machine that is up may be booting right now.
-    """
+    """Whether this host has leased to the machine or served it."""
     logs, address = document["logs"], document["address"]
     asked = any(entry["address"] == address for entry in requests(logs["http"], 0))
     return asked or bool(_lease(logs["leases"], document["mac"], address, 0))

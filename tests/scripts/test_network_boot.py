@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,24 +59,28 @@ class Guest:
 @pytest.fixture
 def guest(host: Host) -> Iterator[Guest]:
     services.prepare(host)
-    host.write("/srv/www/images/initramfs", "initramfs\n")
+    for path in ("images/initramfs", "images/rootfs", "ignition/bootstrap.ign"):
+        host.write(f"/srv/www/{path}", "content\n")
     services.start(host)
     return Guest(host)
 
 
-def document(**more: Any) -> dict[str, Any]:
+def document(minutes: float = 0.35, **more: Any) -> dict[str, Any]:
     expected = {
         **{key: SAID[key] for key in ("address", "hostname", "router", "dns", "ntp", "domain", "nextserver")},
         "bootfile": {"pxe": "lpxelinux.0", "ipxe": services.IPXE},
         "kernel": "/images/kernel",
         "initramfs": "/images/initramfs",
+        "rootfs": "/images/rootfs",
+        "ignition": "/ignition/bootstrap.ign",
     }
-    return {
+    machine = {
         "name": "bootstrap",
+        "fqdn": NAME,
+        "role": "bootstrap",
         "mac": MAC,
         "address": ADDRESS,
         "uuid": UUID,
-        "timeoutSeconds": 20,
         "reportsBack": True,
         "expected": expected,
         "units": {"dhcp": "kea-dhcp4-server.service", "tftp": "tftpd-hpa.service", "http": "nginx.service"},
@@ -86,46 +89,45 @@ def document(**more: Any) -> dict[str, Any]:
             "report": "/var/log/nginx/report.log",
             "leases": "/run/kea/leases.csv",
         },
-        **more,
     }
+    api = {"url": f"https://api.{services.DOMAIN}:6443", "address": services.ADDRESS}
+    return {"api": api, "machine": machine | more, "limitMinutes": minutes}
 
 
-def test_a_boot_is_followed_stage_by_stage_while_it_happens(guest: Guest) -> None:
-    agent = guest.host.start_agent("await-boot", document())
+def test_a_boot_is_followed_to_its_ignition_config_while_it_happens(guest: Guest) -> None:
+    agent = guest.host.start_agent("node-join", document(minutes=0.3))
     assert agent.stdout
     guest.lease()
-    assert agent.stdout.readline().startswith(f"stage 1/5 lease: {ADDRESS}")
-    guest.get("/boot/boot.ipxe")
-    assert agent.stdout.readline().startswith(f"stage 2/5 boot file: {services.IPXE}")
-    guest.get("/images/kernel", "/images/initramfs")
+    guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs")
     guest.report()
-    output, errors = agent.communicate(timeout=30)
-    assert agent.returncode == 0, output + errors
-    assert "stage 5/5 report" in output
-    assert len([line for line in output.splitlines() if line.endswith("| ok")]) == 15
+    guest.get("/images/rootfs", "/ignition/bootstrap.ign")
+    output, errors = agent.communicate(timeout=60)
+    assert "stage 1/4 boot: /ignition/bootstrap.ign" in output, output + errors
+    assert len([line for line in output.splitlines() if line.endswith("| ok")]) == 17
+    assert "stage 2/4 machine config failed: bootstrap did not get past: machine config" in errors
 
 
 def test_a_machine_that_is_up_and_asked_for_nothing_booted_before_this_host(guest: Guest) -> None:
     guest.host.agent("smoke", document=services.document(guest.host))
     guest.host.sh(f"ip -n guest address add {ADDRESS}/24 dev eth0")
-    done = guest.host.agent("await-boot", document=document())
-    assert done.returncode == 0
-    assert "since before this services host was built" in done.stdout
+    done = guest.host.agent("node-join", document=document(minutes=0.05))
+    assert "stage 1/4 boot: up since before this services host was built" in done.stdout
 
 
 def test_a_smoke_check_is_not_taken_for_the_machine(guest: Guest) -> None:
     smoke = guest.host.agent("smoke", document=services.document(guest.host))
     assert smoke.returncode == 0
-    done = guest.host.agent("await-boot", document=document(timeoutSeconds=3))
+    done = guest.host.agent("node-join", document=document(minutes=0.05))
     assert done.returncode == 1
-    assert "stage 1/5 lease failed: bootstrap did not come to this stage within 3 s" in done.stderr
+    assert "stage 1/4 boot failed: bootstrap did not get past: lease; not within 0.05 minutes" in done.stderr
 
 
 def test_a_machine_that_got_another_name_is_told_apart(guest: Guest) -> None:
     guest.lease()
     guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs")
     guest.report(hostname="localhost")
-    done = guest.host.agent("await-boot", document=document())
+    guest.get("/images/rootfs", "/ignition/bootstrap.ign")
+    done = guest.host.agent("node-join", document=document())
     assert done.returncode == 1
     assert f"machine: hostname: localhost instead of {NAME}" in done.stderr
 
@@ -133,16 +135,15 @@ def test_a_machine_that_got_another_name_is_told_apart(guest: Guest) -> None:
 def test_a_boot_that_stops_halfway_names_the_stage_and_the_last_request(guest: Guest) -> None:
     guest.lease()
     guest.get("/boot/boot.ipxe", "/images/kernel")
-    done = guest.host.agent("await-boot", document=document(timeoutSeconds=3))
+    done = guest.host.agent("node-join", document=document(minutes=0.05))
     assert done.returncode == 1
-    assert "stage 4/5 initramfs failed" in done.stderr
+    assert "did not get past: initramfs" in done.stderr
     assert '"/images/kernel"' in done.stderr
 
 
-def test_a_boot_image_that_does_not_report_is_done_with_its_initramfs(guest: Guest) -> None:
+def test_a_boot_image_that_does_not_report_is_done_with_its_ignition_config(guest: Guest) -> None:
     guest.lease()
-    guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs")
-    done = guest.host.agent("await-boot", document=document(reportsBack=False))
-    assert done.returncode == 0
-    assert json.dumps("report") not in done.stdout
-    assert len([line for line in done.stdout.splitlines() if line.endswith("| ok")]) == 4
+    guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs", "/images/rootfs", "/ignition/bootstrap.ign")
+    done = guest.host.agent("node-join", document=document(minutes=0.05, reportsBack=False))
+    assert "stage 1/4 boot: /ignition/bootstrap.ign" in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line.endswith("| ok")]) == 6

@@ -12,7 +12,7 @@ from tests.scripts.host import Host
 
 pytestmark = pytest.mark.daemons
 
-VERBS = ["ready", "packages", "storage", "secrets", "deliver", "fetch", "smoke", "await-boot"]
+VERBS = ["ready", "packages", "storage", "secrets", "deliver", "fetch", "smoke", "node-join"]
 
 
 @pytest.fixture

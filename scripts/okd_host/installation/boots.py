@@ -155,8 +155,10 @@ class Boot:
         address, older lines are that one's, unless a report says otherwise.
         """
         document = self.document
-        before = self._before = not boot_logs.asked_here(document) and is_up(document["address"])
-        if before:
+        if not boot_logs.asked_here(document) and is_up(document["address"]):
+            # Boot loaders refuse connections, too: it may have been booting while it was tried.
+            self._before = not boot_logs.asked_here(document)
+        if self._before:
             return 0
         reports = list(boot_logs.requests(document["logs"]["report"], 0))
         own = [one for one in reports if document["uuid"] in one["args"]]
