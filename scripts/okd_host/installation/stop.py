@@ -130,22 +130,25 @@ def _all_off(machines: Sequence[Row]) -> bool:
 
 def main(arguments: list[str], document: Any) -> None:
     """Shut the cluster of `document` down."""
+    stages = report.Stages(STAGES)
     with files.lock("power", "cluster-stop"):
         try:
-            off, until = _stop(document)
+            off, until = _stop(document, stages)
         except (Silent, Refused) as error:
-            raise report.Failed(
+            failed = report.Failed(
                 "the API does not answer well any more",
                 message=str(error),
                 in_service="all machines: none was shut down",
                 remedy="run this again; nodes that were cordoned by it take pods again after cluster-start",
-            ) from None
+            )
+            failed.stage = stages.label
+            raise failed from None
     known = moment(until) if until is not None else None
     report.result({"certificatesUntil": known, "off": off})
 
 
-def _stop(document: dict[str, Any]) -> tuple[list[str], float | None]:
-    stages, machines = report.Stages(STAGES), read(document["machines"])
+def _stop(document: dict[str, Any], stages: report.Stages) -> tuple[list[str], float | None]:
+    machines = read(document["machines"])
     minutes, until = float(document["limitMinutes"]), None
     with stages("nodes"):
         api, why = power.ask(document["api"])
