@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -69,13 +69,17 @@ class Site:
 
     lab: Lab
     root: Path
-    paths: list[str] = field(default_factory=list)
     name: str = ""
 
     @property
     def console(self) -> str:
         path = self.root / f"{self.name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked for so far."""
+        return (self.root / "requests").read_text().splitlines()
 
     @contextlib.contextmanager
     def machine(self, name: str, *arguments: str) -> Iterator[Site]:
@@ -185,21 +189,11 @@ def site(labs: tuple[Lab, Lab], tmp_path_factory: pytest.TempPathFactory) -> Ite
     argv = [sys.executable, "-m", "lab.hypervisor", "enter", "--", *server]
     made = Site(lab, root)
     with (root / "requests").open("w") as log, subprocess.Popen(argv, cwd=lab.root, stdout=log) as serving:
-        made.paths = Requests(root / "requests")
-        yield made
-        serving.kill()
+        try:
+            yield made
+        finally:
+            serving.kill()
     lab.inside("virsh", "net-destroy", "installing")
-
-
-class Requests(list[str]):
-    """The paths that were asked for, read anew whenever they are looked at."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.path.read_text().splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +222,8 @@ def test_it_starts_from_its_disk_with_the_arguments_of_the_first_boot(machine: S
     assert machine.requests("/kernel") == 1
     journal = machine.ok("sudo journalctl -u systemd --no-pager")
     assert "started from the disk" in journal
+    assert re.search(r"kernel arguments: .*console=ttyS0 .*miniature\.note=kept", journal)
+    assert "coreos" not in journal.lower().replace("miniature coreos", "")
     assert 'PRETTY_NAME="Miniature CoreOS (lab)"' in machine.ok("cat /etc/os-release")
 
 
