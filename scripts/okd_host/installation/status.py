@@ -3,8 +3,8 @@
 Document: {"api": {"url", "address"}, "machines": [boot documents without "uuid"], "units": {service: unit}}.
 
 Result: {"services": [{"name", "state", "since"}], "mirror": {"version", "images", "verifiedAt"} or null, "ignition":
-{"made", "expiry", "installed"} or null, "machines": [{"name", "role", "stage", "since", "detail"}], "cluster": {"api",
-"version", "available", "progressing", "operators"}, "requests": [{"name", "requester"}]}. A machine's stage is one of
+{"made", "expiry", "installed", "damage"} or null, "machines": [{"name", "role", "stage", "since", "detail"}], "cluster": {"api",
+"version", "available", "progressing", "operators", "message"}, "requests": [{"name", "requester"}]}. A machine's stage is one of
 its boot, then joining, Ready, NotReady; off when nothing answers at its address, unknown when nothing tells. Moments
 are ISO 8601, null where nothing tells them.
 """
@@ -106,14 +106,14 @@ def _seconds(text: str) -> float | None:
     return None
 
 
-def machine(document: dict[str, Any], cluster: Cluster) -> dict[str, Any]:
-    """What one machine is at."""
+def machine(document: dict[str, Any], cluster: Cluster, off: bool) -> dict[str, Any]:
+    """What one machine is at; `off` when nothing answers at its address."""
     row = Row.of(document)
     node = cluster.nodes.get(row.fqdn)
     if node:
-        stage, since, detail = _of_node(row, node)
+        stage, since, detail = _of_node(node, off)
     else:
-        stage, since, detail = _of_boot(row, document, cluster)
+        stage, since, detail = _of_boot(row, document, cluster, off)
     return {
         "name": row.name,
         "role": row.role,
@@ -123,20 +123,16 @@ def machine(document: dict[str, Any], cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _of_node(row: Row, node: dict[str, Any]) -> tuple[str, float | None, str]:
+def _of_node(node: dict[str, Any], off: bool) -> tuple[str, float | None, str]:
     condition = nodes.condition(node, READY)
     since = _seconds(str(condition.get("lastTransitionTime") or ""))
     if nodes.ready(node):
         return READY, since, "takes no new pods" if nodes.cordoned(node) else ""
-    if shell.is_off(row, PROBE_LIMIT):
-        return OFF, since, nodes.why_not_ready(node)
-    return NOT_READY, since, nodes.why_not_ready(node)
+    return OFF if off else NOT_READY, since, nodes.why_not_ready(node)
 
 
-def _of_boot(row: Row, document: dict[str, Any], cluster: Cluster) -> tuple[str, float | None, str]:
-    boot = Boot(document)
-    seen = boot.look()
-    off = shell.is_off(row, PROBE_LIMIT)
+def _of_boot(row: Row, document: dict[str, Any], cluster: Cluster, off: bool) -> tuple[str, float | None, str]:
+    seen = Boot(document).look()
     if off and (seen.done or not seen.reached):
         return OFF, seen.since if seen.reached else None, ""
     if not seen.reached:
@@ -168,10 +164,12 @@ def show(found: Mapping[str, Any]) -> str:
 def main(arguments: list[str], document: Any) -> None:
     """Print the state of everything in `document`."""
     machines = document["machines"]
+    # All at once: each of them may take its whole limit to find that nobody answers.
     with ThreadPoolExecutor(len(machines) + 2) as pool:
         asked = pool.submit(services, document["units"])
+        off = pool.map(lambda one: shell.is_off(Row.of(one), PROBE_LIMIT), machines)
         cluster = Cluster(document["api"])
-        rows = list(pool.map(lambda one: machine(one, cluster), machines))
+        rows = [machine(one, cluster, silent) for one, silent in zip(machines, off)]
         found = {
             "services": asked.result(),
             "mirror": mirror(),
