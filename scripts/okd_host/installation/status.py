@@ -3,10 +3,10 @@
 Document: {"api": {"url", "address"}, "machines": [boot documents without "uuid"], "units": {service: unit}}.
 
 Result: {"services": [{"name", "state", "since"}], "mirror": {"version", "images", "verifiedAt"} or null, "ignition":
-{"made", "expiry", "installed", "damage"} or null, "machines": [{"name", "role", "stage", "since", "detail"}], "cluster": {"api",
-"version", "available", "progressing", "operators", "message"}, "requests": [{"name", "requester"}]}. A machine's stage is one of
-its boot, then joining, Ready, NotReady; off when nothing answers at its address, unknown when nothing tells. Moments
-are ISO 8601, null where nothing tells them.
+{"made", "expiry", "installed", "damage"} or null, "machines": [{"name", "role", "stage", "since", "detail"}],
+"cluster": {"api", "version", "available", "progressing", "operators", "message"}, "requests": [{"name",
+"requester"}]}. A machine's stage is one of its boot, then joining, Ready, NotReady; off when nothing answers at its
+address, unknown when nothing tells. Moments are ISO 8601, null where nothing tells them.
 """
 
 from __future__ import annotations
