@@ -25,7 +25,7 @@ from lab.progress import StepFailed, say
 
 _END_SECONDS = 10.0
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
-Resource = Mapping[str, Any]
+Resource = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,20 @@ class Interrupted:
         """Put everything in order. Raises StepFailed when another run is at work, or when it cannot be done."""
         if locks := self._locks():
             self._unlock(locks)
-        deployment = self._export()
-        pending = deployment["deployment"].get("pending_operations") or []
-        if not pending:
-            return
-        self._end_orphans()
-        resources = deployment["deployment"].get("resources") or []
-        self._remove(pending, resources)
+        exported = self._export()
+        deployment = exported["deployment"]
+        pending, resources = deployment.get("pending_operations") or [], deployment.get("resources") or []
+        if pending:
+            self._end_orphans()
+            self._remove(pending, resources)
         gone = self._gone(pending, resources)
-        # Pulumi keeps a pending creation for good, and warns about it in every run.
-        deployment["deployment"]["pending_operations"] = [one for one in pending if one["type"] != "creating"]
-        self._import(deployment)
+        for resource in gone:
+            # Such a one is left out by a refresh.
+            resource.pop("pendingReplacement", None)
+        if pending or gone:
+            # Pulumi keeps a pending creation for good, and warns about it in every run.
+            deployment["pending_operations"] = [one for one in pending if one["type"] != "creating"]
+            self._import(exported)
         for resource in gone:
             say(f"{_label(resource)} is destroyed already; Pulumi's state is told so")
             self._pulumi("refresh", "--yes", "--skip-preview", "--target", resource["urn"])
@@ -107,7 +110,8 @@ class Interrupted:
 
     def _remove(self, pending: list[Resource], resources: list[Resource]) -> None:
         """Remove from libvirt what was being made, where the state does not hold it."""
-        held = {_identity(resource) for resource in resources}
+        # One that awaits its replacement has been destroyed before that was begun.
+        held = {_identity(resource) for resource in resources if not resource.get("pendingReplacement")}
         made = [one["resource"] for one in pending if one["type"] == "creating"]
         wanted = [one for one in made if one["type"] in KINDS and _identity(one) not in held]
         for resource in sorted(wanted, key=lambda one: list(KINDS).index(one["type"])):
@@ -118,17 +122,16 @@ class Interrupted:
                 say(f"removed {_label(resource)}: a killed run was making it, and the state does not hold it")
 
     def _gone(self, pending: list[Resource], resources: list[Resource]) -> list[Resource]:
-        """What was being destroyed, is gone, and is still in the state: the provider would not find it again."""
-        held = {resource["urn"]: resource for resource in resources}
-        ended = [
-            held[one["resource"]["urn"]]
-            for one in pending
-            if one["type"] == "deleting" and one["resource"]["urn"] in held
-        ]
+        """What was destroyed and is still in the state: the provider fails on what it does not find.
+
+        An object that awaits its replacement is destroyed once more when what it stands on is replaced as well.
+        """
+        ended = {one["resource"]["urn"] for one in pending if one["type"] == "deleting"}
         return [
             resource
-            for resource in ended
-            if resource["type"] in KINDS
+            for resource in resources
+            if (resource["urn"] in ended or resource.get("pendingReplacement"))
+            and resource["type"] in KINDS
             and resource.get("id")
             and not libvirt_objects.exists(self._virsh(resource, resources), resource["type"], resource["inputs"])
         ]
