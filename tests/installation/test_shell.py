@@ -160,11 +160,24 @@ def test_a_forgotten_machine_may_come_back_with_other_keys(shell: Any, server: S
     assert shell.answers(row())
 
 
-def test_a_shutdown_that_cuts_the_connection_is_no_failure(shell: Any, row: Any, agent: Any) -> None:
-    answers = [(255, "Connection to 127.0.0.1 closed by remote host."), (0, ""), (255, "Permission denied")]
-    result = agent.load("commands").Result
-    shell.run = lambda row, command: result(*answers.pop(0))
-    assert [shell.power_off(row()).code for _ in range(3)] == [0, 0, 255]
+@pytest.mark.parametrize(
+    ("code", "output", "told"),
+    [
+        (0, "", True),
+        (255, "Connection to 127.0.0.1 closed by remote host.", True),
+        (255, "Timeout, server 127.0.0.1 not responding.", True),
+        (255, "client_loop: send disconnect: Broken pipe", True),
+        (255, "core@127.0.0.1: Permission denied (publickey).", False),
+        (255, "kex_exchange_identification: Connection closed by remote host", False),
+        (255, "Connection closed by 127.0.0.1 port 22", False),
+        (1, "Failed to power off system: access denied", False),
+    ],
+)
+def test_a_shutdown_that_cuts_the_connection_is_told_from_one_that_was_never_heard(
+    shell: Any, row: Any, agent: Any, code: int, output: str, told: bool
+) -> None:
+    shell.run = lambda row, command: agent.load("commands").Result(code, output)
+    assert (shell.power_off(row()).code == 0) is told
 
 
 def test_the_last_line_of_a_journal_or_why_there_is_none(shell: Any, row: Any, agent: Any) -> None:

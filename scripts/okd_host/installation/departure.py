@@ -54,10 +54,8 @@ def _machine_config() -> tuple[ssl.SSLContext, str, int]:
 def _serves_config(row: Row, context: ssl.SSLContext, name: str, port: int) -> str:
     """Why the machine does not serve machine config; empty when it does."""
     try:
-        with (
-            socket.create_connection((row.address, port), timeout=PROBE_LIMIT) as plain,
-            context.wrap_socket(plain, server_hostname=name) as secure,
-        ):
+        plain = socket.create_connection((row.address, port), timeout=PROBE_LIMIT)
+        with plain, context.wrap_socket(plain, server_hostname=name) as secure:
             secure.sendall(f"GET /healthz HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
             answer = http.client.HTTPResponse(secure)
             answer.begin()

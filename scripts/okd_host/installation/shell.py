@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import tempfile
 import time
@@ -25,6 +26,8 @@ KNOWN = os.path.join(files.STATE, "known-nodes")
 LIMIT = 30.0
 # ssh's own word for a connection that failed; everything else is the command's.
 UNREACHABLE = 255
+# ssh's words for a connection that ended after the login.
+CUT = re.compile(r"Connection to \S+ closed by remote host|server \S+ not responding|client_loop: ")
 # Three unanswered requests for a neighbour's address, one a second, make it unreachable.
 NEIGHBOUR_LIMIT = 4.5
 POLL = 1.0
@@ -99,7 +102,7 @@ def run(row: Row, command: str, limit: float = LIMIT, heartbeat: Callable[[], No
     return done
 
 
-def answers(row: Row, limit: float = 10.0) -> bool:
+def answers(row: Row, limit: float = 20.0) -> bool:
     """Whether the machine can be logged in to."""
     return run(row, "true", limit).code == 0
 
@@ -121,7 +124,7 @@ def is_off(row: Row, limit: float = NEIGHBOUR_LIMIT) -> bool:
 def power_off(row: Row) -> commands.Result:
     """Tell the machine to shut down; a connection that ends by it is no failure."""
     done = run(row, "sudo systemctl poweroff")
-    cut = done.code == UNREACHABLE and "closed by" in done.output
+    cut = done.code == UNREACHABLE and bool(CUT.search(done.output))
     return commands.Result(0, done.output) if cut else done
 
 
@@ -141,7 +144,7 @@ def await_off(row: Row, limit: float, waiting: Callable[[str], None]) -> bool:
 def last_line(row: Row, *units: str) -> str:
     """The last line of the machine's journal, of these units where any are named; why there is none otherwise."""
     selected = "".join(f" -u {unit}" for unit in units)
-    done = run(row, f"sudo journalctl --quiet --no-pager --lines=1{selected}", 15)
+    done = run(row, f"sudo journalctl --quiet --no-pager --lines=1{selected}", 25)
     lines = [line for line in done.output.splitlines() if line.strip()]
     if done.code:
         return f"{row.name} gives no journal over SSH: {lines[-1] if lines else f'exit {done.code}'}"
