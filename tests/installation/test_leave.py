@@ -105,7 +105,7 @@ def test_a_machine_that_is_made_anew_is_drained_and_shut_down_and_keeps_its_node
     assert node["metadata"]["annotations"] == {"okd-libvirt/cordoned": "leave b1"}
     assert world.steps == ["power off 192.168.200.20, drained 1 times", "await compute-0 off, 60 s at most"]
     shown = capsys.readouterr().out
-    assert "stage 3/5 drain: 2 pods evicted" in shown
+    assert "stage 3/5 drain: pods evicted: 2" in shown
     assert result(shown) == {"removed": False}
 
 

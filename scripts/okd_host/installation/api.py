@@ -14,7 +14,7 @@ import socket
 import ssl
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -119,10 +119,10 @@ class Api:
         # A connection that was kept may have been closed meanwhile: what may be asked twice is, on a new one.
         kept, self._kept = self._kept, None
         if kept and method == "GET":
-            try:
+            with suppress(Silent):
                 return self._once(kept, method, path, body, kind)
-            except Silent:
-                pass
+        if kept:
+            kept.close()
         return self._once(_Connection(self), method, path, body, kind)
 
     def _once(self, connection: _Connection, method: str, path: str, body: Any, kind: str) -> dict[str, Any]:

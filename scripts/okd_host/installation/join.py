@@ -122,7 +122,7 @@ class Join:
         served = [one for one in self._sessions() if "<NOSRV>" not in one]
         if served:
             return True, f"from {served[-1]}"
-        return False, self.trouble or f"{self.row.name} to fetch its machine config"
+        return False, self.trouble or f"{self.row.name} has not fetched its machine config yet"
 
     def admitted(self) -> tuple[bool, str]:
         """Whether it has the certificate that makes it a Node."""
@@ -130,7 +130,8 @@ class Join:
         self.welcome()
         if self.node:
             return True, self.admission.state(self.row) or "it has them from before"
-        return False, self.trouble or self.admission.state(self.row) or f"{self.row.name} to ask for its certificates"
+        waits = self.admission.state(self.row) or f"{self.row.name} has not asked for its certificates yet"
+        return False, self.trouble or waits
 
     def joined(self) -> tuple[bool, str]:
         """Whether its Node is Ready and takes pods, if it was us who stopped that."""

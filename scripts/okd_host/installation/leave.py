@@ -119,7 +119,7 @@ class Leave:
                 f"end), let them go, then run the update again; or keep the machine: oc adm uncordon {self.row.fqdn}",
             )
         gone = [line for line in ended.output.splitlines() if line.endswith(" evicted")]
-        return f"{len(gone)} pods evicted"
+        return f"pods evicted: {len(gone)}"
 
     def shut_down(self) -> str:
         """Have the machine off, if it can be told. Its end is not ours: its domain goes next."""
