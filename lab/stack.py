@@ -8,6 +8,7 @@ everything here works with plain `pulumi` commands in `make shell`. Standard lib
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -111,8 +112,7 @@ class Stack:
         if code == 0:
             say("the stack is up; its outputs (secrets masked; `make output` shows them again):")
             return self.output()
-        for line in consoles.last_words(self.commands, facts.of(self.name), told):
-            say(line)
+        self._say_consoles(told)
         say("`pulumi up` failed; what it did is kept: correct the cause and run `make up` again, it goes on from there")
         return code
 
@@ -128,14 +128,14 @@ class Stack:
             return 0
         known = facts.of(self.name)
         looker = status.Looker(self.commands, known)
-        while True:
-            shown = status.table(self.name, known, looker.look())
-            # A terminal is cleared, so that the table stays where it is.
-            print(f"\x1b[H\x1b[2J{shown}" if self._watch and sys.stdout.isatty() else shown, flush=True)
-            if not self._watch:
-                return 0
-            time.sleep(self._watch)
-            print()
+        print(status.table(self.name, known, looker.look()), flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while self._watch:
+                time.sleep(self._watch)
+                shown = status.table(self.name, known, looker.look())
+                # A terminal is cleared, so that the table stays where it is.
+                print(f"\x1b[H\x1b[2J{shown}" if sys.stdout.isatty() else f"\n{shown}", flush=True)
+        return 0
 
     def stop(self) -> int:
         """Shut the whole stack down, nothing lost."""
@@ -225,6 +225,14 @@ class Stack:
         say(f"running: {' '.join(argv)}")
         colour = ["--color", "always"] if sys.stdout.isatty() else []
         return self.commands.followed([*argv, *colour])
+
+    def _say_consoles(self, told: list[str]) -> None:
+        try:
+            lines = consoles.last_words(self.commands, facts.of(self.name), told)
+        except StepFailed:
+            return  # it failed on the settings, and has said so
+        for line in lines:
+            say(line)
 
     def _outputs(self) -> dict[str, Any]:
         argv = ["pulumi", "stack", "output", "--json", "--stack", self.name, "--non-interactive"]

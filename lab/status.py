@@ -129,17 +129,14 @@ def _cluster(seen: Seen) -> list[str]:
     if not seen.host:
         return []
     cluster = seen.host.get("cluster") or {}
+    message = f" ({cluster['message']})" if cluster.get("message") else ""
     if not cluster.get("api"):
-        return ["cluster        the API does not answer"]
-    states = [word for word in ("available", "progressing") if cluster.get(word)]
-    line = f"cluster        {cluster.get('version') or 'no version yet'}"
-    line += f", {' and '.join(states)}" if states else ", not available"
-    line += f"; operators {cluster.get('operators') or NONE}; the API answers"
+        return [f"cluster        the API does not answer{message}"]
+    states = [word for word in ("available", "progressing") if cluster.get(word)] or ["not available"]
+    line = f"cluster        {cluster.get('version') or 'no version yet'}, {' and '.join(states)}; "
+    line += f"operators {cluster.get('operators') or NONE}; the API answers{message}"
     left = seen.host.get("requests") or []
-    return [
-        line,
-        *(f"  certificate request left: {_facts_of(one) if isinstance(one, Mapping) else one}" for one in left),
-    ]
+    return [line, *(f"  certificate request pending: {_facts_of(one)}" for one in left)]
 
 
 def since(moment: Any, now: float) -> str:
@@ -160,11 +157,12 @@ def since(moment: Any, now: float) -> str:
 
 
 def _facts_of(answer: Mapping[str, Any]) -> str:
-    """A flat answer in words: its version first, then what it names."""
-    rest = [
-        f"{_words(key)} {value}" for key, value in answer.items() if key != "version" and value not in (None, "", [])
-    ]
-    return ", ".join([str(answer["version"]), *rest] if answer.get("version") else rest)
+    """A flat answer in words: its version first, then what else it names; of what is so or not, what is so."""
+    told = [str(answer["version"])] if answer.get("version") else []
+    for key, value in answer.items():
+        if key != "version" and value not in (None, "", [], False):
+            told.append(_words(key) if value is True else f"{_words(key)} {value}")
+    return ", ".join(told)
 
 
 def _words(key: str) -> str:

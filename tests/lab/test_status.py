@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lab import consoles, facts, stack, status
+from lab import checkout, consoles, facts, stack, status
 from lab.commands import Commands
 from lab.facts import Facts
 from lab.progress import StepFailed
@@ -21,15 +24,22 @@ UP: dict[str, Any] = {
         {"name": "load-balancer", "state": "failed", "since": NOW - 61},
     ],
     "mirror": {"version": "4.19.0-okd-scos.0", "images": 11, "verifiedAt": "2026-11-21T10:59:12Z"},
-    "ignition": {"expiry": "2026-11-22T10:59:12Z"},
+    "ignition": {"made": "2026-11-21T10:59:12Z", "expiry": "2026-11-22T10:59:12Z", "installed": True, "damage": ""},
     "machines": [
         {"name": "bootstrap", "role": "bootstrap", "stage": "off", "since": 0, "detail": ""},
         {"name": "control-plane-0", "role": "control-plane", "stage": "Ready", "since": NOW - 90, "detail": ""},
         {"name": "compute-0", "role": "compute", "stage": "rootfs", "since": NOW - 5, "detail": "/images/rootfs"},
         {"name": "compute-1", "role": "compute", "stage": "NotReady", "since": NOW - 200000, "detail": "no heartbeat"},
     ],
-    "cluster": {"api": True, "version": "4.19.0", "available": True, "progressing": False, "operators": "8/8"},
-    "requests": [{"name": "csr-x", "requester": "somebody", "reason": "not a declared machine"}],
+    "cluster": {
+        "api": True,
+        "version": "4.19.0",
+        "available": True,
+        "progressing": False,
+        "operators": "8/8",
+        "message": "",
+    },
+    "requests": [{"name": "csr-x", "requester": "somebody"}],
 }
 
 
@@ -80,9 +90,9 @@ def test_a_stack_that_is_up_is_shown_whole(world: World) -> None:
     assert cells(table, "compute-0")[3:] == ["running", "rootfs", "5 s", "/images/rootfs"]
     assert cells(table, "compute-1")[3:] == ["running", "NotReady", "2 d 7 h", "no heartbeat"]
     assert "mirror         4.19.0-okd-scos.0, images 11, verified at 2026-11-21T10:59:12Z" in table
-    assert "ignition       expiry 2026-11-22T10:59:12Z" in table
+    assert "ignition       made 2026-11-21T10:59:12Z, expiry 2026-11-22T10:59:12Z, installed\n" in table
     assert "cluster        4.19.0, available; operators 8/8; the API answers" in table
-    assert "certificate request left: name csr-x, requester somebody, reason not a declared machine" in table
+    assert "certificate request pending: name csr-x, requester somebody" in table
 
 
 def test_the_services_host_is_asked_with_the_plans_document(world: World) -> None:
@@ -111,12 +121,19 @@ def test_half_up_without_keys_in_the_state_says_so(world: World) -> None:
 def test_half_up_the_mirror_and_the_cluster_are_said_to_be_missing(world: World) -> None:
     world.save(domains={world.facts.services_domain: "running"})
     world.save(
-        answer={**UP, "mirror": None, "ignition": None, "machines": [], "cluster": {"api": False}, "requests": []}
+        answer={
+            **UP,
+            "mirror": None,
+            "ignition": None,
+            "machines": [],
+            "cluster": {"api": False, "message": "refused"},
+            "requests": [],
+        }
     )
     table = shown(world)
     assert "nothing mirrored yet" in table
     assert "ignition       not made yet" in table
-    assert "the API does not answer" in table
+    assert "the API does not answer (refused)" in table
 
 
 def test_down_the_machines_are_shown_as_libvirt_has_them(world: World) -> None:
@@ -285,3 +302,46 @@ def test_a_command_that_takes_too_long_is_given_up() -> None:
     done = Commands("dev", in_lab=False).caught(["sleep", "10"], timeout=0.2)
     assert done.returncode == 124
     assert "no answer within 0.2 s" in done.stderr
+
+
+def test_the_table_is_shown_again_until_it_is_interrupted(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.domains("running")
+    world.save(answer=UP)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(stack, "time", SimpleNamespace(sleep=sleep))
+    one = stack.Stack("dev", in_lab=False, watch=5)
+    one.commands = world.commands
+    assert one.run("status") == 0
+    assert pauses == [5, 5, 5]
+    assert capsys.readouterr().out.count("stack dev: okd.lab.example") == 3
+
+
+def test_a_failed_update_says_what_its_machines_said_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Updates([3], [])
+    monkeypatch.setattr(one, "_update", lambda: (3, TOLD))
+    monkeypatch.setattr(consoles, "last_words", lambda commands, known, told: [f"last of {len(told)} lines"])
+    assert one.run("up") == 3
+    assert f"last of {len(TOLD)} lines" in capsys.readouterr().out
+
+
+def test_a_lab_that_is_not_running_is_said_to_be_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stack.namespaces, "processes", list)
+    assert stack.main(["status", "dev"]) == 0
+    assert capsys.readouterr().out == "stack dev: the lab is not running; `make up` starts it\n"
+
+
+def test_the_operators_commands_need_nothing_beyond_the_standard_library() -> None:
+    code = f"import sys; sys.path = [{str(checkout.ROOT)!r}, *sys.path]; import lab.stack, lab.facts"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
