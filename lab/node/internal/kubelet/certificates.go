@@ -32,6 +32,8 @@ const (
 	serving = "serving"
 	// A request that nobody has approved for as long is filed again: the API forgets old ones.
 	stale = time.Hour
+	// Members of the store know of a request a little later than the one that took it.
+	lag = 10 * time.Second
 )
 
 var errGone = errors.New("the request is gone")
@@ -178,12 +180,14 @@ func file(
 
 // wait returns the certificate once the request is approved and signed.
 func (k *Kubelet) wait(ctx context.Context, api *rest.Client, have kept) ([]byte, error) {
-	said := ""
+	said, began := "", time.Now()
 	for ctx.Err() == nil {
 		request, err := api.Get(ctx, rest.Requests+"/"+have.Request)
 		switch {
 		case rest.Refused(err, http.StatusNotFound):
-			return nil, errGone
+			if time.Since(began) > lag {
+				return nil, errGone
+			}
 		case err != nil:
 			api.Forget()
 			if err.Error() != said {

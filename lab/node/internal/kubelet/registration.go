@@ -61,12 +61,12 @@ func (k *Kubelet) status(ctx context.Context) error {
 // fill writes what the kubelet knows into a Node's status.
 func (k *Kubelet) fill(node rest.Object) {
 	for _, kind := range []string{"MemoryPressure", "DiskPressure", "PIDPressure"} {
-		rest.SetCondition(node, kind, "False", "KubeletHasSufficient"+strings.TrimSuffix(kind, "Pressure"), "kubelet has enough")
+		told(node, kind, "False", "KubeletHasSufficient"+strings.TrimSuffix(kind, "Pressure"), "kubelet has enough")
 	}
 	if k.serving.Load() {
-		rest.SetCondition(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status")
+		told(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status")
 	} else {
-		rest.SetCondition(node, "Ready", "False", "KubeletNotReady", "the kubelet has no serving certificate yet")
+		told(node, "Ready", "False", "KubeletNotReady", "the kubelet has no serving certificate yet")
 	}
 	size := rest.Object{"cpu": strconv.Itoa(runtime.NumCPU()), "memory": memory() + "Ki", "pods": "250"}
 	rest.Set(node, size, "status", "capacity")
@@ -81,6 +81,13 @@ func (k *Kubelet) fill(node rest.Object) {
 		"kubeletVersion": Version, "kubeProxyVersion": Version, "architecture": runtime.GOARCH, "operatingSystem": "linux",
 		"osImage": "Miniature CoreOS (lab)", "kernelVersion": kernel, "containerRuntimeVersion": "miniature://1",
 	}, "status", "nodeInfo")
+}
+
+// told sets a condition, and when the kubelet said so: a heartbeat that changes nothing is the lease's.
+func told(node rest.Object, kind, status, reason, message string) {
+	if rest.SetCondition(node, kind, status, reason, message) {
+		rest.Condition(node, kind)["lastHeartbeatTime"] = rest.Now()
+	}
 }
 
 var (
