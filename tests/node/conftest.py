@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from lab.toolchain import golang
 from tests.node.members import Authority, Cluster
 
 MODULE = Path(__file__).resolve().parents[2] / "lab" / "node"
+# Milliseconds: a leader that is lost is missed sooner than as shipped.
+QUICK = 500
+
+Make = Callable[..., Cluster]
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +40,25 @@ def cluster(
     program: Path, oc: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """One member, shared by the tests of a module: each uses names of its own."""
-    with Cluster(program, oc, authority, tmp_path_factory.mktemp("cluster"), members=1, heartbeat=500) as made:
+    with Cluster(program, oc, authority, tmp_path_factory.mktemp("cluster"), members=1, heartbeat=QUICK) as made:
         made.ready()
         yield made
 
 
 @pytest.fixture
-def heartbeat() -> int:
-    """How long a leader may be silent, in milliseconds; 0 for what members have by themselves."""
-    return 500
+def make(program: Path, oc: Path, authority: Authority, tmp_path: Path) -> Iterator[Make]:
+    """Make a cluster; the first member takes the others in."""
+    with ExitStack() as stack:
+
+        def started(members: int, *, heartbeat: int = QUICK, compact: int = 0) -> Cluster:
+            made = Cluster(program, oc, authority, tmp_path, members=members, heartbeat=heartbeat, compact=compact)
+            stack.enter_context(made).ready()
+            return made
+
+        yield started
 
 
 @pytest.fixture
-def three(program: Path, oc: Path, authority: Authority, tmp_path: Path, heartbeat: int) -> Iterator[Cluster]:
-    """Three members; the first one took the others in."""
-    with Cluster(program, oc, authority, tmp_path, members=3, heartbeat=heartbeat) as made:
-        made.ready()
-        yield made
+def three(make: Make) -> Cluster:
+    """Three members."""
+    return make(3)

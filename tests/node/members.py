@@ -188,6 +188,8 @@ class Member:
             "members": self.members,
             "bootstrap": bootstrap,
             "heartbeatMillis": self.cluster.heartbeat,
+            "patienceMillis": 5 * self.cluster.heartbeat,
+            "compact": self.cluster.compact,
             "certificate": str(self.cluster.pair.certificate),
             "key": str(self.cluster.pair.key),
             "authority": str(self.cluster.authority.file),
@@ -203,6 +205,7 @@ class Member:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
+        """As its service's manager would."""
         self._end(signal.SIGTERM)
 
     def leave(self) -> None:
@@ -226,10 +229,18 @@ class Cluster:
     """Members that know each other, and clients."""
 
     def __init__(
-        self, program: Path, oc: Path, authority: Authority, directory: Path, *, members: int, heartbeat: int
+        self,
+        program: Path,
+        oc: Path,
+        authority: Authority,
+        directory: Path,
+        *,
+        members: int,
+        heartbeat: int,
+        compact: int = 0,
     ) -> None:
         self.program, self.client, self.authority, self.directory = program, oc, authority, directory
-        self.heartbeat = heartbeat
+        self.heartbeat, self.compact = heartbeat, compact
         self.pair = authority.sign("miniature-member", server=True)
         self.members = [Member(self, f"cp-{number}") for number in range(members)]
 

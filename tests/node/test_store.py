@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.node.conftest import Make
 from tests.node.members import Authority, Client, Cluster, Member, Pair
 
 MAPS = "/api/v1/namespaces/store/configmaps"
@@ -53,8 +54,8 @@ def test_a_watch_at_a_follower_tells_what_the_leader_took(three: Cluster) -> Non
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
-@pytest.mark.parametrize("heartbeat", [0], ids=["as shipped"])
-def test_a_lost_leader_is_replaced_within_eight_seconds_and_reads_go_on_meanwhile(three: Cluster, how: str) -> None:
+def test_a_lost_leader_is_replaced_within_eight_seconds_and_reads_go_on_meanwhile(make: Make, how: str) -> None:
+    three = make(3, heartbeat=0)
     asked = clients(three)
     assert asked["cp-1"].post(MAPS, config_map("before")).status == 201
     getattr(leader(three), how)()
@@ -104,6 +105,21 @@ def test_after_a_power_cut_of_all_members_everything_is_there_again(three: Clust
     assert asked["cp-2"].post(MAPS, config_map("new")).status == 201
 
 
+def test_a_member_that_was_started_alone_tells_nothing_rather_than_the_past(three: Cluster) -> None:
+    asked = clients(three)
+    assert asked["cp-0"].post(MAPS, config_map("kept")).status == 201
+    for member in three.members:
+        member.kill()
+    three.members[0].start()
+    three.until(lambda: asked["cp-0"].get("/livez").status == 200)
+    for path in (f"{MAPS}/kept", MAPS, "/apis"):
+        answer = asked["cp-0"].get(path)
+        assert (answer.status, answer.reason) == (503, "ServiceUnavailable")
+    assert asked["cp-0"].get("/readyz").status == 500
+    three.members[2].start()
+    three.until(lambda: asked["cp-0"].get(f"{MAPS}/kept").status == 200)
+
+
 def test_the_leader_leaves_and_the_others_go_on_without_it(three: Cluster) -> None:
     asked = clients(three)
     gone = leader(three)
@@ -112,8 +128,76 @@ def test_the_leader_leaves_and_the_others_go_on_without_it(three: Cluster) -> No
     gone.stop()
     assert asked["cp-1"].post(MAPS, config_map("after")).status == 201
     three.members[2].kill()
-    # Two members are left: the one that went is no longer counted, so one alone is no majority.
+    # The one that went is no longer counted: one of two is no majority.
     assert asked["cp-1"].post(MAPS, config_map("alone")).status == 503
+
+
+def test_of_two_members_one_leaves_and_the_other_lives_alone_and_starts_again(make: Make) -> None:
+    two = make(2)
+    first, second = two.members
+    asked = clients(two)
+    assert asked["cp-0"].post(MAPS, config_map("before")).status == 201
+    first.leave()
+    two.until(lambda: "member cp-0 left" in first.log.read_text())
+    first.stop()
+    assert asked["cp-1"].post(MAPS, config_map("after")).status == 201
+    second.kill()
+    second.start()
+    two.until(lambda: asked["cp-1"].get("/readyz").status == 200)
+    assert [item["metadata"]["name"] for item in asked["cp-1"].get(MAPS).body["items"]] == ["after", "before"]
+
+
+def test_a_log_that_was_compacted_tells_the_same_and_so_does_who_joins_after(make: Make) -> None:
+    three = make(3, compact=40)
+    asked = clients(three)
+    three.members[2].kill()
+    assert asked["cp-0"].post(MAPS, config_map("changed")).status == 201
+    for number in range(200):
+        path, kind = f"{MAPS}/changed", "application/merge-patch+json"
+        assert asked["cp-0"].ask("PATCH", path, {"data": {"n": str(number)}}, kind=kind).status == 200
+    snapshots = three.members[0].directory / "data" / "snapshots"
+    three.until(lambda: list(snapshots.glob("*-*/state.bin")), 40)
+    expected = asked["cp-0"].get(MAPS).body["items"]
+    # The third one missed more than the log still holds.
+    three.members[2].start()
+    three.until(lambda: asked["cp-2"].get("/readyz").status == 200)
+    assert asked["cp-2"].get(MAPS).body["items"] == expected
+    for member in three.members:
+        member.kill()
+    three.start()
+    three.until(lambda: all(client.get("/readyz").status == 200 for client in asked.values()))
+    for client in asked.values():
+        assert client.get(MAPS).body["items"] == expected
+    revision = expected[0]["metadata"]["resourceVersion"]
+    made = asked["cp-1"].post(MAPS, config_map("new")).body["metadata"]["resourceVersion"]
+    assert int(made) > int(revision)
+
+
+def test_a_watch_whose_past_was_compacted_is_expired(make: Make) -> None:
+    alone = make(1, compact=40)
+    (client,) = clients(alone).values()
+    first = client.post(MAPS, config_map("first")).body["metadata"]["resourceVersion"]
+    for number in range(100):
+        client.post(MAPS, config_map(f"m-{number}"))
+    snapshots = alone.members[0].directory / "data" / "snapshots"
+    alone.until(lambda: list(snapshots.glob("*-*/state.bin")), 40)
+    alone.members[0].kill()
+    alone.members[0].start()
+    alone.until(lambda: client.get("/readyz").status == 200)
+    answer = client.get(f"{MAPS}?watch=true&resourceVersion={first}")
+    assert (answer.status, answer.reason) == (410, "Expired")
+
+
+def test_a_server_that_stops_ends_its_watches_and_says_beforehand_that_it_is_not_ready(three: Cluster) -> None:
+    asked = clients(three)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        watching = pool.submit(asked["cp-1"].watch, MAPS, 60)
+        time.sleep(1)
+        stopping = pool.submit(three.members[1].stop)
+        three.until(lambda: asked["cp-1"].get("/readyz").status == 500, 5)
+        assert asked["cp-1"].get(MAPS).status == 200
+        assert watching.result(5) == []
+        stopping.result(5)
 
 
 def test_a_member_whose_certificate_another_authority_signed_is_not_let_in(

@@ -98,6 +98,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, failure(http.StatusUnauthorized, "Unauthorized", "Unauthorized"))
 		return
 	}
+	if !s.store.Current() {
+		s.fail(w, unavailable("this member of the store is not current yet"))
+		return
+	}
 	if s.discover(w, r) {
 		return
 	}

@@ -56,6 +56,13 @@ func notFound(of Resource, name string) *Status {
 	return failure(http.StatusNotFound, "NotFound", "%s %q not found", of.qualified(), name).about(of, name)
 }
 
+// unavailable asks clients to try again.
+func unavailable(why string) *Status {
+	status := failure(http.StatusServiceUnavailable, "ServiceUnavailable", "%s", why)
+	status.Details = map[string]any{"retryAfterSeconds": 1}
+	return status
+}
+
 // refusal turns an error of the store into what clients expect.
 func refusal(err error, of Resource, name string) *Status {
 	switch {
@@ -69,9 +76,7 @@ func refusal(err error, of Resource, name string) *Status {
 	case errors.Is(err, store.ErrExpired):
 		return failure(http.StatusGone, "Expired", "too old resource version")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed):
-		status := failure(http.StatusServiceUnavailable, "ServiceUnavailable", "%v", err)
-		status.Details = map[string]any{"retryAfterSeconds": 1}
-		return status
+		return unavailable(err.Error())
 	}
 	return failure(http.StatusInternalServerError, "InternalError", "Internal error occurred: %v", err)
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// How long a write waits for a leader when its context sets no shorter limit: an election and a half.
-const patience = 15 * time.Second
-
 // question is what one member asks another.
 type question struct {
 	Verb    string          `json:"verb"`
@@ -59,9 +56,9 @@ func (s *Store) propose(ctx context.Context, order command) (Object, error) {
 	return nil, errors.New(result.Code)
 }
 
-// withLeader tries until the leader has done it or patience ends. What is tried must bear being done twice.
+// withLeader tries until the leader has done it or the patience ends. What is tried must bear being done twice.
 func (s *Store) withLeader(ctx context.Context, try func(context.Context, string) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, s.options.Patience)
 	defer cancel()
 	last := errors.New("no leader is known")
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {

@@ -2,8 +2,8 @@ package store
 
 import "context"
 
-// Events that are kept of every resource, for watches that begin in the past.
-const kept = 512
+// Events that are kept of every resource, for watches that begin in the past: every machine's heartbeats of some minutes.
+const kept = 256
 
 // Event types, as watches name them.
 const (

@@ -177,6 +177,12 @@ func (s *Store) catchUp(ctx context.Context, leader string) error {
 	return s.WaitRevision(ctx, told.Revision)
 }
 
+// Current tells whether this member has known everything once since it was opened. Until then its reads are of the past,
+// or of nothing: what lies on its disk counts only after a leader has said how much of it does.
+func (s *Store) Current() bool {
+	return s.health.current.Load()
+}
+
 // Ready tells whether this member was current once and has not been without a leader for long since.
 func (s *Store) Ready() bool {
 	led := s.health.led.Load()

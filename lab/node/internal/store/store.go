@@ -37,6 +37,11 @@ type Options struct {
 	Bootstrap bool
 	// Heartbeat is how long a leader may be silent, 2 s if zero.
 	Heartbeat time.Duration
+	// Patience is how long a write waits for a leader when its context sets no shorter limit, 15 s if zero: an election
+	// and a half.
+	Patience time.Duration
+	// Compact is how many writes the log grows by before a snapshot takes their place, 2048 if zero.
+	Compact uint64
 	// Log takes the store's own messages.
 	Log func(format string, args ...any)
 }
@@ -65,6 +70,12 @@ func Open(options Options) (*Store, error) {
 	}
 	if options.Heartbeat == 0 {
 		options.Heartbeat = 2 * time.Second
+	}
+	if options.Patience == 0 {
+		options.Patience = 15 * time.Second
+	}
+	if options.Compact == 0 {
+		options.Compact = 2048
 	}
 	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
 		return nil, err
@@ -105,7 +116,8 @@ func (s *Store) start() (err error) {
 	config.LeaderLeaseTimeout = s.options.Heartbeat * 3 / 4
 	// An idle leader sends its commit index this often to everyone: each is a TLS record on an emulated processor.
 	config.CommitTimeout = 150 * time.Millisecond
-	config.SnapshotThreshold, config.TrailingLogs = 2048, 1024
+	config.SnapshotThreshold, config.TrailingLogs = s.options.Compact, s.options.Compact/2
+	config.SnapshotInterval = 10 * time.Second
 	if err := s.bootstrap(config, snapshots); err != nil {
 		return err
 	}

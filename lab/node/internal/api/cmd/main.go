@@ -23,6 +23,8 @@ type configuration struct {
 	Dir, ID, Address, Members string
 	Bootstrap                 bool
 	HeartbeatMillis           int
+	PatienceMillis            int
+	Compact                   uint64
 	// Certificate and Key serve the API and speak to the other members; Authority signed all of them, and the clients'.
 	Certificate, Key, Authority string
 	// Join names the members that this one takes in once it leads.
@@ -61,15 +63,16 @@ func run(ctx context.Context, file string) error {
 		fmt.Printf("%s %s\n", time.Now().Format("15:04:05.000"), fmt.Sprintf(format, args...))
 	}
 	objects, err := store.Open(store.Options{Dir: c.Dir, ID: c.ID, Address: c.Members, Bootstrap: c.Bootstrap, Log: say,
-		Heartbeat: time.Duration(c.HeartbeatMillis) * time.Millisecond,
-		TLS:       &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: authorities, ClientCAs: authorities}})
+		Heartbeat: time.Duration(c.HeartbeatMillis) * time.Millisecond, Compact: c.Compact,
+		Patience: time.Duration(c.PatienceMillis) * time.Millisecond,
+		TLS:      &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: authorities, ClientCAs: authorities}})
 	if err != nil {
 		return err
 	}
 	go join(ctx, objects, c.Join, say)
 	go leave(ctx, objects, c.ID, say)
 	server, err := api.New(api.Options{Store: objects, Address: c.Address, Certificates: []tls.Certificate{pair},
-		ClientCAs: authorities, Log: say})
+		ClientCAs: authorities, Log: say, Delay: time.Second})
 	if err != nil {
 		return err
 	}
