@@ -82,7 +82,9 @@ def machine(kernel: Path, initramfs: Path, console: Path, kind: str, report: str
 
 # What a machine is installed from; the address of api-int is where its ignition config points to.
 INSTALLING = (
-    SERVED.replace("<name>served", "<name>installing").replace("t-served", "t-install").replace("192.168.77", "192.168.78")
+    SERVED.replace("<name>served", "<name>installing")
+    .replace("t-served", "t-install")
+    .replace("192.168.77", "192.168.78")
 )
 INSTALLING = INSTALLING.replace(
     '<bootp file="lpxelinux.0"/>', '<bootp file="http://192.168.78.1:8090/boot.ipxe"/>'
