@@ -29,8 +29,8 @@ start: ## start what `stop` shut down, until every node is Ready
 output: ## the stack's outputs as JSON, secrets masked
 	@python3 -m lab.stack output $(STACK) $(WHERE)
 
-down: ## destroy the stack, stop the lab, leave nothing
-	@python3 -m lab.stack down $(STACK) $(WHERE)
+down: ## destroy the stack, stop the lab, leave nothing (a protected registry's volume only with ALL=1)
+	@python3 -m lab.stack down $(STACK) $(WHERE) $(if $(ALL),--all)
 
 shell: ## a shell where plain `pulumi` and `virsh` commands work on the stack
 	@python3 -m lab.stack shell $(STACK) $(WHERE)

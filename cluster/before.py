@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-COMPLETE = "complete"
+BOOTSTRAPPED = "complete"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Before:
         """What a stack's last outputs tell; a new stack has none."""
         bootstrap, installation = _part(outputs, "bootstrap"), _part(outputs, "installation")
         return cls(
-            bootstrapped=bootstrap.get("state") == COMPLETE,
+            bootstrapped=bootstrap.get("state") == BOOTSTRAPPED,
             installed=bool(installation.get("installed")),
             members=frozenset(str(machine["name"]) for machine in installation.get("machines", ())),
             # The output of that name is the table as it was last asked for, whether or not the update got there.

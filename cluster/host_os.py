@@ -93,7 +93,7 @@ class HostOs:
 DEBIAN_12 = HostOs(
     name="debian-12",
     package_manager="apt",
-    base_packages=("ca-certificates", "curl", "iproute2", "openssl", "python3"),
+    base_packages=("ca-certificates", "curl", "iproute2", "openssh-client", "openssl", "python3"),
     firewall=Daemon(packages=("firewalld",), unit="firewalld.service", config="/etc/firewalld/firewalld.conf"),
     time=Daemon(packages=("chrony",), unit="chrony.service", config="/etc/chrony/chrony.conf", user="_chrony"),
     dns=Daemon(
@@ -162,6 +162,7 @@ FEDORA = HostOs(
         "ca-certificates",
         "curl",
         "iproute",
+        "openssh-clients",
         "openssl",
         "policycoreutils-python-utils",
         "python3",

@@ -12,6 +12,7 @@ from cluster import changes
 from cluster.before import Before
 from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
+from components.installation import COMPLETE
 
 
 def plan() -> Plan:
@@ -49,5 +50,11 @@ def _parsed(value: Any) -> Any:
 def _before() -> Before:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # The engine's own function: a StackReference would be a resource, and its outputs are known too late to plan with.
-    answer: Any = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
-    return Before.of((answer or {}).get("outputs") or {})
+    answer: Any = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    known: dict[str, Any] = (answer or {}).get("outputs") or {}
+    outputs: dict[str, Any] = next(
+        (one["outputs"] for one in known.values() if one["type"] == "pulumi:pulumi:Stack"), {}
+    )
+    # A stack of which only the protected volume was left by a destroy still shows its outputs.
+    stands = any(urn.endswith(f"::{COMPLETE}") for urn in known)
+    return Before.of(outputs) if stands else Before()

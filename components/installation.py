@@ -17,7 +17,7 @@ import pulumi
 from pulumi_command import remote
 
 from cluster import installation
-from cluster.before import COMPLETE
+from cluster.before import BOOTSTRAPPED
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
 from components.host_command import Host, host_command, result
@@ -31,6 +31,8 @@ from components.ssh_access import SshAccess
 
 # A wait ends by its own limit, with a message that says more than the engine's.
 GRACE_MINUTES = 10
+# The last command of an installation: while the state has it, a cluster stands.
+COMPLETE = "installation-complete"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +78,7 @@ class Installation(pulumi.ComponentResource):
         else:
             for row in self._plan.bootstrap_machines:
                 self._machine(row, before)
-            self.bootstrap = pulumi.Output.from_input({"state": COMPLETE, "machine": False})
+            self.bootstrap = pulumi.Output.from_input({"state": BOOTSTRAPPED, "machine": False})
             control_plane, alive = self._rolling(self._plan.of_role("control-plane"), before), before
         config = self._command(
             "compute-config",
@@ -120,7 +122,7 @@ class Installation(pulumi.ComponentResource):
             after=[complete],
             identity=identity,
         )
-        self.bootstrap = result(departed).apply(lambda _: {"state": COMPLETE, "machine": True})
+        self.bootstrap = result(departed).apply(lambda _: {"state": BOOTSTRAPPED, "machine": True})
         members = [self._member(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]
         return members, [departed]
 

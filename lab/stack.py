@@ -53,9 +53,12 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--watch", type=float, default=0, metavar="SECONDS", help="status: again and again")
     parser.add_argument("--force", action="store_true", help="stop: even when a node is not Ready")
+    parser.add_argument("--all", action="store_true", help="down: the protected volume of the registry as well")
     words = parser.parse_args(argv)
     try:
-        stack = Stack(words.stack, in_lab=not words.own_libvirt, watch=words.watch, force=words.force)
+        stack = Stack(
+            words.stack, in_lab=not words.own_libvirt, watch=words.watch, force=words.force, everything=words.all
+        )
         return stack.run(words.verb)
     except StepFailed as error:
         return fail(error)
@@ -74,11 +77,13 @@ def another(outputs: Mapping[str, Any]) -> str:
 class Stack:
     """One stack and where its `pulumi` commands run: inside the lab's namespaces or right here."""
 
-    def __init__(self, name: str, *, in_lab: bool, watch: float = 0, force: bool = False) -> None:
+    def __init__(
+        self, name: str, *, in_lab: bool, watch: float = 0, force: bool = False, everything: bool = False
+    ) -> None:
         self.name = name
         self.in_lab = in_lab
         self.commands = Commands(name, in_lab=in_lab)
-        self._watch, self._force = watch, force
+        self._watch, self._force, self._everything = watch, force, everything
 
     def run(self, verb: str) -> int:
         """Run a verb; return an exit code."""
@@ -158,10 +163,16 @@ class Stack:
             if self.in_lab:
                 hypervisor.up()
             self._settle()
-            code = self._pulumi("destroy", "--yes", "--skip-preview")
+            if self._everything:
+                self._pulumi("state", "unprotect", "--all", "--yes")
+            code = self._pulumi("destroy", "--yes", "--skip-preview", "--exclude-protected")
             if code:
                 say("`pulumi destroy` failed; the lab is kept so that `make down` can be run again")
                 return code
+            if self._stacks()[self.name]:
+                say("kept: the registry's volume (services.protectRegistry), and the pool that it is in")
+                say("`make up` takes it into use again; `make down ALL=1` removes it as well")
+                return 0
             self.commands.must(["pulumi", "stack", "rm", self.name, "--yes", "--preserve-config"])
         if self.in_lab:
             upstream.down()
@@ -176,7 +187,7 @@ class Stack:
         if left := [name for name, resources in self._stacks().items() if resources]:
             raise StepFailed(
                 f"{checkout.LAB / 'state'} still holds {', '.join(left)}: without it nobody could destroy them",
-                remedy=f"first run: {'; '.join(f'make down STACK={name}' for name in left)}",
+                remedy=f"first run: {'; '.join(f'make down STACK={name} ALL=1' for name in left)}",
             )
         for directory in (checkout.LAB, checkout.ROOT / ".venv", checkout.ROOT / "build"):
             shutil.rmtree(directory, ignore_errors=True)

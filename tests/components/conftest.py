@@ -51,6 +51,7 @@ class Recording(mocks.Mocks):
 
     resources: list[Registered] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
+    stands: bool = True
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(Registered(args.typ, args.name, dict(args.inputs), bool(args.custom)))
@@ -78,8 +79,10 @@ class Recording(mocks.Mocks):
         return f"{args.name}-id", outputs | made_up.get(args.typ, {})
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        if args.token == "pulumi:pulumi:readStackOutputs":
-            return {"name": args.args["name"], "outputs": self.before}
+        if args.token == "pulumi:pulumi:readStackResourceOutputs":
+            stack = {"urn:pulumi:x::y::pulumi:pulumi:Stack::z": {"type": "pulumi:pulumi:Stack", "outputs": self.before}}
+            complete = {"urn:pulumi:x::y::z::installation-complete": {"type": "command", "outputs": {}}}
+            return {"name": args.args["stackName"], "outputs": stack | (complete if self.stands else {})}
         raise AssertionError(f"the program calls {args.token}, which these tests do not expect")
 
     def named(self, name: str, kind: str = "") -> Registered:
@@ -120,9 +123,9 @@ def is_secret(value: Any) -> bool:
     return isinstance(value, dict) and SECRET_SIGNATURE in value
 
 
-def run_program(name: str, config: dict[str, Any], before: dict[str, Any] | None = None) -> Run:
+def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, stands: bool) -> Run:
     """Run the whole `__main__.py` for a stack against the mock engine and wait for every registration."""
-    recording = Recording(before=before or {})
+    recording = Recording(before=before, stands=stands)
     monitor = RecordingMonitor(recording)
     asyncio.set_event_loop(asyncio.new_event_loop())
     settings.reset_options()
@@ -158,9 +161,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
         stack_name: str,
         change: Callable[[dict[str, Any]], None] = lambda config: None,
         before: dict[str, Any] | None = None,
+        *,
+        stands: bool = True,
     ) -> Run:
         config = stack_config(stack_name)
         change(config)
-        return run_program(stack_name, config, before)
+        return run_program(stack_name, config, before or {}, stands=stands)
 
     return go

@@ -124,6 +124,13 @@ def test_the_update_after_that_changes_nothing(run: Runner, second: Run) -> None
     assert outputs(third) == outputs(second)
 
 
+def test_what_is_left_of_a_destroyed_stack_is_brought_up_from_the_beginning(run: Runner, first: Run) -> None:
+    again = run("dev", before=outputs(first), stands=False)
+    assert {one.name: one.inputs for one in again.recording.resources} == {
+        one.name: one.inputs for one in first.recording.resources
+    }
+
+
 def test_a_bootstrap_that_is_kept_stays_out_of_the_load_balancer(run: Runner, first: Run) -> None:
     def keep(config: dict[str, Any]) -> None:
         config.setdefault("install", {})["keepBootstrap"] = True

@@ -29,6 +29,8 @@ from okd_host.installation.rows import Row, read
 
 STAGES = ("control plane", "load balancer", "power off")
 # A control plane that has just taken over may still be reloading certificates.
+# A run whose connection was cut goes on to its end.
+WAIT = 900.0
 SETTLE = 120.0
 POLL = 2.0
 HEARTBEAT = 10.0
@@ -182,7 +184,7 @@ def main(arguments: list[str], document: Any) -> None:
     """Let the bootstrap of `document` leave."""
     stages = report.Stages(STAGES)
     bootstrap = Row.of(document["bootstrap"])
-    with files.lock("bootstrap-leave", "bootstrap-leave"):
+    with files.lock("bootstrap-leave", "bootstrap-leave", wait=WAIT):
         with stages("control plane"):
             try:
                 left = _has_left(document, bootstrap)

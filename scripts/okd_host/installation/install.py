@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from okd_host import files, report
+from okd_host import report
 from okd_host.ignition import INSTALL, INSTALLED, guard
 from okd_host.installation import nodes, operators, shell, waiting
 from okd_host.installation.admission import Admission
@@ -133,18 +133,20 @@ def _step(run: Run, name: str, look: Look, fail: Callable[[str], report.Failed])
 
 
 def main(arguments: list[str], document: Any) -> None:
-    """Wait until the cluster of `document` is installed."""
+    """Wait until the cluster of `document` is installed.
+
+    Without a lock, since two waits do no harm: one whose connection was cut goes on to its limit.
+    """
     stages = report.Stages(STAGES)
-    with files.lock("await-install", "await-install"):
-        run = Run(document, stages)
-        _step(run, "nodes", run.nodes, run.nodes_late)
-        _step(run, "operators", run.operators, run.operators_late)
-        _step(run, "version", run.version, run.operators_late)
-        _step(run, "operator hub", run.hub, run.operators_late)
-        with stages("requests"):
-            left = run.admission.left()
-            stages.detail = f"{len(left)} were left: see above" if left else "none were left"
-        with stages("record"):
-            at = run.record()
-            stages.detail = f"installed since {at}"
+    run = Run(document, stages)
+    _step(run, "nodes", run.nodes, run.nodes_late)
+    _step(run, "operators", run.operators, run.operators_late)
+    _step(run, "version", run.version, run.operators_late)
+    _step(run, "operator hub", run.hub, run.operators_late)
+    with stages("requests"):
+        left = run.admission.left()
+        stages.detail = f"{len(left)} were left: see above" if left else "none were left"
+    with stages("record"):
+        at = run.record()
+        stages.detail = f"installed since {at}"
     report.result({"version": run.number, "operators": run.count, "left": left, "installedAt": at})
