@@ -303,7 +303,7 @@ def test_an_api_that_forbids_approving_is_told_from_a_request_that_vanished(agen
     assert not approve(agent, api).approved
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=16)
 LABEL = st.from_regex(r"[a-z0-9*-]{1,20}(\.[a-z0-9-]{1,20}){0,3}", fullmatch=True)
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 
@@ -325,8 +325,8 @@ def test_what_is_read_is_what_was_asked_for(
 WHOLE = base64.b64decode("".join(pem(names=[*dns(FQDN), *address(ADDRESS)]).decode().splitlines()[1:-1]))
 
 
-def wrapped(der: bytes) -> bytes:
-    return b"-----BEGIN CERTIFICATE REQUEST-----\n%s-----END CERTIFICATE REQUEST-----\n" % base64.encodebytes(der)
+def wrapped(content: bytes) -> bytes:
+    return b"-----BEGIN CERTIFICATE REQUEST-----\n%s-----END CERTIFICATE REQUEST-----\n" % base64.encodebytes(content)
 
 
 @settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -357,19 +357,98 @@ def test_damaged_bytes_are_refused_or_read_as_another_reader_reads_them(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.integers(0, len(WHOLE) - 1).map(lambda end: WHOLE[:end])))
-def test_bytes_that_are_no_request_are_refused_and_nothing_worse(agent: Agent, der: bytes) -> None:
+def test_bytes_that_are_no_request_are_refused_and_nothing_worse(agent: Agent, content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        agent.load("installation.csr").parse(wrapped(der))
+        agent.load("installation.csr").parse(wrapped(content))
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    """One element; for contents below 16 KiB."""
+    content = b"".join(parts)
+    size = len(content)
+    head = bytes([size]) if size < 0x80 else bytes([0x81, size]) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")
+    return bytes([tag]) + head + content
+
+
+ORG, CN, SAN, EXTENSIONS = b"\x55\x04\x0a", b"\x55\x04\x03", b"\x55\x1d\x11", b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"
+
+
+def attribute(kind: bytes, text: bytes, tag: int = 0x0C) -> bytes:
+    """A part of a subject."""
+    return der(0x31, der(0x30, der(0x06, kind), der(tag, text)))
+
+
+def extension(kind: bytes, *names: bytes, critical: bytes = b"") -> bytes:
+    return der(0x30, der(0x06, kind), critical, der(0x04, der(0x30, *names)))
+
+
+def wanted(*extensions: bytes) -> bytes:
+    """The attribute of a request that asks for extensions."""
+    return der(0x30, der(0x06, EXTENSIONS), der(0x31, der(0x30, *extensions)))
+
+
+SUBJECT = attribute(ORG, b"system:nodes") + attribute(CN, USER.encode())
+NAME = der(0x82, FQDN.encode())
+ALGORITHM, SIGNATURE = der(0x30, der(0x06, b"\x2a")), der(0x03, b"\0sig")
+
+
+def made(
+    subject: bytes = SUBJECT,
+    attributes: bytes = b"",
+    *,
+    version: bytes = b"\0",
+    more: bytes = b"",
+    outer: bytes = b"",
+    name: int = 0x30,
+) -> bytes:
+    """A request whose every byte is the test's."""
+    key = der(0x30, ALGORITHM, der(0x03, b"\0key"))
+    info = der(0x30, der(0x02, version), der(name, subject), key, der(0xA0, attributes), more)
+    return der(0x30, info, ALGORITHM, SIGNATURE, outer)
+
+
+def test_a_request_by_hand_is_read_as_well(agent: Agent) -> None:
+    critical = der(0x01, b"\xff")
+    parse = agent.load("installation.csr").parse
+    for content in (wanted(extension(SAN, NAME)), wanted(extension(SAN, NAME, critical=critical))):
+        found = parse(wrapped(made(attributes=content)))
+        assert (found.common_name, found.organizations, found.dns) == (USER, ("system:nodes",), (FQDN,))
+    both = der(0x31, *(attribute(kind, text)[2:] for kind, text in ((ORG, b"system:nodes"), (CN, USER.encode()))))
+    assert parse(wrapped(made(both))).common_name == USER
 
 
 @pytest.mark.parametrize(
-    ("what", "der"),
+    ("why", "content"),
     [
-        ("bytes after the request", WHOLE + b"\0"),
-        ("an indefinite length", b"\x30\x80" + WHOLE[4:] + b"\0\0"),
-        ("a length with a leading zero", b"\x30\x83\0" + WHOLE[2:4] + WHOLE[4:]),
+        ("2 elements", WHOLE + b"\0\0"),
+        ("2 elements", made() + made()),
+        ("not DER", b"\x30\x80" + WHOLE[4:] + b"\0\0"),
+        ("not DER", b"\x30\x83\0" + WHOLE[2:4] + WHOLE[4:]),
+        ("version", made(version=b"\1")),
+        ("5 elements", made(more=der(0xA1))),
+        ("4 elements", made(outer=der(0x05))),
+        ("instead of 0x30", made(name=0x31)),
+        ("instead of 0x31", made(SUBJECT + der(0x30, der(0x30, der(0x06, ORG), der(0x0C, b"x"))))),
+        ("an empty part", made(SUBJECT + der(0x31))),
+        ("no pair", made(SUBJECT + der(0x31, der(0x30, der(0x06, ORG))))),
+        ("more than one common name", made(SUBJECT + attribute(CN, b"system:admin"))),
+        ("neither UTF-8 nor", made(SUBJECT + attribute(ORG, b"\0x", 0x1E))),
+        ("neither UTF-8 nor", made(SUBJECT + attribute(ORG, b"a@b", 0x13))),
+        ("identifier that is not DER", made(SUBJECT + attribute(b"\x55\x80\x04\x0a", b"x"))),
+        ("identifier that is cut short", made(SUBJECT + attribute(b"\x55\x84", b"x"))),
+        ("long tag", made(SUBJECT + b"\x1f\x01\x00")),
+        ("attributes other", made(attributes=wanted(extension(SAN, NAME)) * 2)),
+        ("attributes other", made(attributes=der(0x30, der(0x06, b"\x2a"), der(0x31)))),
+        ("2 elements", made(attributes=der(0x30, der(0x06, EXTENSIONS), der(0x31, der(0x30), der(0x30))))),
+        ("exactly one extension", made(attributes=wanted())),
+        ("exactly one extension", made(attributes=wanted(extension(SAN, NAME), extension(SAN, NAME)))),
+        ("other than alternative names", made(attributes=wanted(extension(b"\x55\x1d\x12", NAME)))),
+        ("other than alternative names", made(attributes=wanted(extension(SAN, NAME, critical=der(0x01, b"\1"))))),
+        ("no known kind", made(attributes=wanted(extension(SAN, der(0x83, b"x"))))),
+        ("no known kind", made(attributes=wanted(extension(SAN, der(0x87, b"\xc0\xa8\xc8"))))),
+        ("ascii", made(attributes=wanted(extension(SAN, der(0x82, b"compute-0\xc3\xa4"))))),
     ],
 )
-def test_what_is_not_der_is_refused(agent: Agent, what: str, der: bytes) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        agent.load("installation.csr").parse(wrapped(der))
+def test_what_another_reader_might_take_otherwise_is_refused(agent: Agent, why: str, content: bytes) -> None:
+    with pytest.raises(ValueError, match=why):
+        agent.load("installation.csr").parse(wrapped(content))
