@@ -27,7 +27,7 @@ def refused(before: Mapping[str, Any], plan: Plan) -> list[Problem]:
     """
     if not _installed(before):
         return []
-    return [*_domain(before, plan), *_network(before, plan), *_control_plane(before, plan)]
+    return [*_domain(before, plan), *_network(before, plan), *_control_plane(before, plan), *_compute(before, plan)]
 
 
 def described(before: Mapping[str, Any], plan: Plan) -> list[str]:
@@ -128,6 +128,19 @@ def _control_plane(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
             f"it is in the installed cluster's control plane, and would be destroyed: {ETCD}",
             f"declare it again as it was: pool {was_row['pool']}, address {was_row['address']}",
         )
+
+
+def _compute(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
+    old = _old(before)
+    for machine in plan.of_role("compute"):
+        was, now = old.get(machine.name), machine.output()
+        if was and was["role"] == now["role"] and _differs("address", was, now):
+            yield Problem(
+                f"machines.{machine.name}.address",
+                now["address"],
+                f"it joined the cluster as {was['address']}: its certificates and the load balancer's checks say so",
+                f"write {was['address']} again; or take it out, update, and declare it with its new address",
+            )
 
 
 def _kept(name: str, was: Row, now: Row) -> Iterator[Problem]:

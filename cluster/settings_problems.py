@@ -40,7 +40,7 @@ class SettingsError(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(set(problems), key=lambda problem: (problem.setting, problem.harm)))
         count = len(self.problems)
-        head = f"{count} problem{'s' if count > 1 else ''} in the stack's settings; nothing was created"
+        head = f"{count} problem{'s' if count > 1 else ''} in the stack's settings; nothing was created or changed"
         super().__init__("\n".join([head, *(f"- {problem}" for problem in self.problems)]))
 
 

@@ -103,6 +103,11 @@ REFUSED: list[tuple[str, Change, dict[str, tuple[str, str]]]] = [
         {"machines.control-plane-0.address": ("192.168.200.30", "write 192.168.200.30 again")},
     ),
     (
+        "new address of a compute machine",
+        machine("compute-0", address="192.168.200.99"),
+        {"machines.compute-0.address": ("joined the cluster as 192.168.200.20", "declare it with its new address")},
+    ),
+    (
         "new root disk",
         machine("control-plane-0", diskGiB=3),
         {"machines.control-plane-0.diskGiB": ("lost", "write 2 again")},
@@ -125,7 +130,7 @@ ALLOWED: list[tuple[str, Change]] = [
     ("a compute machine is added", lambda config: config["machines"].update({"compute-2": {"address": "192.168.200.22"}})),
     ("a compute machine is removed", without("compute-1")),
     ("a compute machine is renamed", renamed("compute-1", "compute-7")),
-    ("a compute machine gets a new address, disk and MAC", machine("compute-0", address="192.168.200.99", diskGiB=7, mac="52:54:00:00:00:01")),
+    ("a compute machine gets a new disk and MAC", machine("compute-0", diskGiB=7, mac="52:54:00:00:00:01")),
     ("a control plane machine gets memory, processors and a MAC", machine("control-plane-0", memoryMiB=1024, cpus=2, mac="52:54:00:00:00:01")),
     ("the bootstrap machine gets another disk and address", machine("bootstrap", diskGiB=9, address="192.168.200.11")),
     ("settings of the installation", lambda config: config.update({"install": {"clusterNetwork": "10.64.0.0/14"}})),
