@@ -8,7 +8,8 @@ import pytest
 
 from lab.release import tools
 from lab.toolchain import golang
-from tests.node.members import Authority, Cluster
+from tests.node.authority import Authority
+from tests.node.members import Client, Cluster
 
 MODULE = Path(__file__).resolve().parents[2] / "lab" / "node"
 # Milliseconds: a leader that is lost is missed sooner than as shipped.
@@ -43,6 +44,22 @@ def cluster(
     with Cluster(program, oc, authority, tmp_path_factory.mktemp("cluster"), members=1, heartbeat=QUICK) as made:
         made.ready()
         yield made
+
+
+@pytest.fixture(scope="module")
+def admin(cluster: Cluster) -> Client:
+    return cluster.as_()
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> str:
+    """A namespace that no other test uses."""
+    return f"n-{abs(hash(request.node.nodeid)) % 10**12}"
+
+
+@pytest.fixture
+def maps(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.members import BOOTSTRAPPER, Cluster, signing_request
-from tests.node.test_api import CSRS, OPERATORS, csr, node
+from tests.node.authority import signing_request
+from tests.node.members import BOOTSTRAPPER, Cluster
+from tests.node.objects import CSRS, OPERATORS, csr, node
 
 pytestmark = pytest.mark.release
 

@@ -9,14 +9,12 @@ import time
 
 import pytest
 
+from tests.node.authority import Authority, Pair
 from tests.node.conftest import Make
-from tests.node.members import Authority, Client, Cluster, Member, Pair
+from tests.node.members import Client, Cluster, Member
+from tests.node.objects import MERGE, config_map
 
 MAPS = "/api/v1/namespaces/store/configmaps"
-
-
-def config_map(name: str, **data: str) -> dict:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
 def clients(cluster: Cluster) -> dict[str, Client]:
@@ -26,6 +24,11 @@ def clients(cluster: Cluster) -> dict[str, Client]:
 def leader(cluster: Cluster) -> Member:
     """The first member of a new cluster leads it."""
     return cluster.members[0]
+
+
+def compacted(member: Member) -> bool:
+    """Whether a snapshot of the member is complete; one that is not ends in .tmp."""
+    return any(found.suffix != ".tmp" for found in (member.directory / "data" / "snapshots").glob("*-*"))
 
 
 def test_what_one_member_took_every_member_tells(three: Cluster) -> None:
@@ -153,10 +156,9 @@ def test_a_log_that_was_compacted_tells_the_same_and_so_does_who_joins_after(mak
     three.members[2].kill()
     assert asked["cp-0"].post(MAPS, config_map("changed")).status == 201
     for number in range(200):
-        path, kind = f"{MAPS}/changed", "application/merge-patch+json"
-        assert asked["cp-0"].ask("PATCH", path, {"data": {"n": str(number)}}, kind=kind).status == 200
-    snapshots = three.members[0].directory / "data" / "snapshots"
-    three.until(lambda: list(snapshots.glob("*-*/state.bin")), 40)
+        patch = {"data": {"n": str(number)}}
+        assert asked["cp-0"].ask("PATCH", f"{MAPS}/changed", patch, kind=MERGE).status == 200
+    three.until(lambda: compacted(three.members[0]), 40)
     expected = asked["cp-0"].get(MAPS).body["items"]
     # The third one missed more than the log still holds.
     three.members[2].start()
@@ -179,8 +181,7 @@ def test_a_watch_whose_past_was_compacted_is_expired(make: Make) -> None:
     first = client.post(MAPS, config_map("first")).body["metadata"]["resourceVersion"]
     for number in range(100):
         client.post(MAPS, config_map(f"m-{number}"))
-    snapshots = alone.members[0].directory / "data" / "snapshots"
-    alone.until(lambda: list(snapshots.glob("*-*/state.bin")), 40)
+    alone.until(lambda: compacted(alone.members[0]), 40)
     alone.members[0].kill()
     alone.members[0].start()
     alone.until(lambda: client.get("/readyz").status == 200)

@@ -202,10 +202,25 @@ func (s *Store) watchHealth() {
 		if leader, _ := s.raft.LeaderWithID(); leader != "" {
 			s.health.seen()
 		}
+		s.promote()
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-time.After(time.Second):
+		}
+	}
+}
+
+// promote goes on with what a leader that was lost began: a new member that has no vote yet.
+func (s *Store) promote() {
+	if !s.IsLeader() {
+		return
+	}
+	for _, member := range s.Members() {
+		if !member.Voter {
+			ctx, cancel := context.WithTimeout(s.ctx, time.Second)
+			_ = s.addHere(ctx, member) // it may be down: the next round tries again
+			cancel()
 		}
 	}
 }
