@@ -37,21 +37,21 @@ def digest() -> str:
     return _sha256(_MANIFEST)
 
 
-def certificates(directory: Path, address: str) -> Path:
-    """Make the registry's key and certificate; the certificate, which vouches for itself."""
+def certificates(directory: Path, name: str) -> Path:
+    """Make a key and a certificate for a name or an address; the certificate, which vouches for itself."""
     directory.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry under test")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} under test")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_named(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -60,6 +60,13 @@ def certificates(directory: Path, address: str) -> Path:
     (directory / "tls.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
     (directory / "tls.crt").write_bytes(made.public_bytes(pem))
     return directory / "tls.crt"
+
+
+def _named(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -11,12 +12,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from cluster import manifests, secret_manifests
+from tests.cluster.conftest import planned
+from tests.node import registry
 from tests.node.processes import DOMAIN, VERSION, Cluster, cluster
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
@@ -286,6 +292,26 @@ def test_a_power_cut_of_all_machines_is_survived_with_no_hand_on_it(whole: Clust
     whole.until("routers are back", lambda: ingress(whole.machines["compute-0"].address), 30)
 
 
+def test_a_rebuilt_machine_of_the_control_plane_takes_its_place_again(whole: Cluster) -> None:
+    machine = whole.machines["control-plane-2"]
+    whole.power_off(machine.name)
+    shutil.rmtree(machine.root)
+    machine.uuid = str(uuid.uuid4())
+    whole.start(machine.name)
+
+    def rebuilt() -> bool:
+        row = json.loads(whole.oc("get", "node", machine.fqdn, "-o", "json", check=False))
+        return bool(row["status"]["nodeInfo"]["systemUUID"] == machine.uuid and all_ready(whole))
+
+    whole.until("it is Ready", rebuilt, 90, approving=True)
+    whole.until("it serves", lambda: open_ports(machine.address) == [6443, 22623, 2380], 60)
+    whole.power_off("control-plane-0")
+    words = ["annotate", "nodes", "--all", "--overwrite", "lab/rebuilt=yes"]
+    whole.until("it counts for the majority", lambda: "annotated" in whole.oc(*words, check=False), 30)
+    whole.start("control-plane-0")
+    whole.until("all are Ready", lambda: all_ready(whole), 60)
+
+
 def test_a_machine_that_joins_later_waits_for_somebody_to_approve_it(whole: Cluster) -> None:
     before = requests_of(whole)
     added = whole.add_compute(2)
@@ -345,6 +371,32 @@ def test_three_machines_alone_take_workloads_and_ingress(tmp_path: Path) -> None
         assert all_ready(made)
         made.until("the ingress answers", lambda: ingress(made.balancer), 30)
         assert not any(row["spec"].get("taints") for row in made.objects("nodes"))
+
+
+def test_the_programs_own_manifests_show_on_the_machines_and_in_the_ingress(tmp_path: Path) -> None:
+    site = planned("dev")
+    certificate = registry.certificates(tmp_path / "ingress", f"console.apps.{DOMAIN}").read_text()
+    key = (tmp_path / "ingress/tls.key").read_text()
+    secrets = secret_manifests.texts(site, htpasswd="okd:$2y$05$x", certificate=certificate, key=key, ca_certificate="")
+    ours = {name: yaml.safe_dump(one) for name, one in manifests.built_in(site).items()}
+    ours |= {file: secrets[name] for file, name in secret_manifests.names(site).items()}
+    with cluster(tmp_path / "own", control_plane=1, compute=1, manifests=ours) as made:
+        made.install()
+        for machine in made.of_role("control-plane", "compute"):
+            assert (machine.root / "etc/chrony.conf").read_text() == manifests.chrony_config(site)
+        hub = json.loads(made.oc("get", "operatorhub", "cluster", "-o", "json"))
+        assert hub["spec"]["disableAllDefaultSources"] is True
+        context = ssl.create_default_context(cadata=certificate)
+        address = made.machines["compute-0"].address
+        made.until("HTTPS answers", lambda: answers_tls(context, address), 30)
+
+
+def answers_tls(context: ssl.SSLContext, address: str) -> bool:
+    try:
+        secured(context, address, 443, f"console.apps.{DOMAIN}").close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_one_machine_alone_is_a_cluster_whatever_power_cuts_the_bootstrap_sees(tmp_path: Path) -> None:
