@@ -160,6 +160,15 @@ class Cluster:
                 machine.process.wait()
                 machine.process = None
 
+    def shut_down(self, *names: str) -> None:
+        """End machines as `systemctl poweroff` does."""
+        for name in names:
+            process = self.machines[name].process
+            assert process, f"{name} does not run"
+            process.terminate()
+            process.wait(timeout=30)
+            self.machines[name].process = None
+
     def close(self) -> None:
         self.power_off()
         for program in self.programs:

@@ -229,6 +229,14 @@ def test_a_machine_that_starts_again_files_no_request(whole: Cluster) -> None:
     assert requests_of(whole) == before
 
 
+def test_a_machine_that_is_shut_down_says_so_before_its_silence_is_noticed(whole: Cluster) -> None:
+    whole.shut_down("compute-0")
+    whole.until("it is NotReady", lambda: "compute-0" not in whole.ready(), 5)
+    whole.start("compute-0")
+    whole.until("it is back", lambda: all_ready(whole), 40)
+    whole.until("its router is back", lambda: ingress(whole.machines["compute-0"].address), 40)
+
+
 def test_a_deleted_node_stays_away_until_its_machine_starts_again(whole: Cluster) -> None:
     node = whole.machines["compute-1"]
     whole.oc("delete", "node", node.fqdn)

@@ -21,6 +21,7 @@ import (
 const (
 	heartbeat = 10 * time.Second
 	retry     = 2 * time.Second
+	goodbye   = 2 * time.Second
 	// Version is what the node reports.
 	Version = "v1.32.0+miniature"
 )
@@ -46,6 +47,7 @@ type Kubelet struct {
 	options     rest.Options
 	certificate atomic.Pointer[tls.Certificate]
 	serving     atomic.Bool
+	leaving     atomic.Bool
 	api         *rest.Client
 	routerPair  *tls.Certificate
 
@@ -98,6 +100,17 @@ func (k *Kubelet) Run(ctx context.Context) {
 			})
 		}
 		sleep(ctx, pause)
+	}
+	k.farewell()
+}
+
+// farewell says that the machine goes, if the API listens: nobody has to wait until its silence is noticed.
+func (k *Kubelet) farewell() {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	k.leaving.Store(true)
+	if err := k.status(ctx); err != nil {
+		log.Say("kubelet", "saying that this machine goes: %v", err)
 	}
 }
 

@@ -63,7 +63,9 @@ func (k *Kubelet) fill(node rest.Object) {
 	for _, kind := range []string{"MemoryPressure", "DiskPressure", "PIDPressure"} {
 		told(node, kind, "False", "KubeletHasSufficient"+strings.TrimSuffix(kind, "Pressure"), "kubelet has enough")
 	}
-	if k.serving.Load() {
+	if k.leaving.Load() {
+		told(node, "Ready", "False", "KubeletNotReady", "node is shutting down")
+	} else if k.serving.Load() {
 		told(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status")
 	} else {
 		told(node, "Ready", "False", "KubeletNotReady", "the kubelet has no serving certificate yet")
