@@ -141,6 +141,7 @@ def test_a_run_that_was_cut_off_is_begun_anew_without_appending_twice(root: Root
     (root.directory / "etc/.ignition-result.json").unlink()
     assert root.ignite(config).returncode == 0
     assert root.read("etc/motd") == "line\n"
+    assert "GET" not in root.journal
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ func (f *fetcher) get(ctx context.Context, resource types.Resource, accept strin
 	for try, pause := 1, firstPause; ; try++ {
 		content, err := f.read(ctx, client, resource, accept)
 		if err == nil {
-			if try > 1 || !strings.HasPrefix(text(resource.Source), "data:") {
+			if source := text(resource.Source); try > 1 || source != "" && !strings.HasPrefix(source, "data:") {
 				log.Say(unit, "GET %s: %d bytes (attempt #%d)", where(resource), len(content), try)
 			}
 			return content, nil
