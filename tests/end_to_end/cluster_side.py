@@ -37,7 +37,7 @@ hosts = {}
 for source in sources:
     asked = http.client.HTTPConnection(services, 80, timeout=30, source_address=(source, 0))
     asked.request("GET", "/")
-    hosts[source] = asked.getresponse().read().decode().split()[-1]
+    hosts[source] = asked.getresponse().getheader("X-Miniature-Router")
     held = http.client.HTTPConnection(services, 80, timeout=900, source_address=(source, 0))
     held.request("GET", "/stream")
     stream = held.getresponse()

@@ -103,6 +103,14 @@ def test_the_bootstrap_machine_is_gone_from_libvirt_and_from_the_load_balancer(c
     assert not re.search(r"\bbootstrap\b", servers)
 
 
+def test_the_ingress_serves_the_stacks_own_certificate(clone: Clone) -> None:
+    console = clone.output("consoleUrl").removeprefix("https://")
+    asked = f"curl -sS --cacert /usr/local/share/ca-certificates/okd-libvirt.crt -D - https://{console}/"
+    answer = clone.on_services(asked).ok().text
+    assert "X-Miniature-Router: compute-" in answer
+    assert f"miniature ingress of {console}" in answer
+
+
 def test_outputs_tell_what_stands(clone: Clone) -> None:
     installed = clone.output("installation")
     assert installed["installed"] is True

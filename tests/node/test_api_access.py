@@ -86,6 +86,18 @@ class TestWhoMayAsk:
             assert cluster.node(name).get("/api/v1/namespaces/kube-system/secrets/control-plane").status == 403
         assert cluster.node("unknown").get(f"{home}/control-plane").status == 403
 
+    def test_any_node_reads_the_routers_certificate_and_no_other_secret_beside_it(
+        self, cluster: Cluster, admin: Client
+    ) -> None:
+        home = "/api/v1/namespaces/openshift-ingress/secrets"
+        for name in ("router-certs-default", "other"):
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"a": "b"}}
+            assert admin.post(home, secret).status == 201
+        admin.post("/api/v1/nodes", node("r-0", "worker"))
+        assert cluster.node("r-0").get(f"{home}/router-certs-default").status == 200
+        assert cluster.node("r-0").get(f"{home}/other").status == 403
+        assert cluster.node("r-0").get(home).status == 403
+
     def test_a_node_files_requests_and_approves_none(self, cluster: Cluster) -> None:
         client = cluster.node("asker")
         assert client.post(CSRS, csr("askers", "system:node:asker")).status == 201

@@ -55,8 +55,8 @@ def test_the_control_plane_is_ready_and_carries_workloads_and_ingress(clone: Clo
         assert {one["type"]: one["status"] for one in node["status"]["conditions"]}["Ready"] == "True"
         assert "node-role.kubernetes.io/worker" in node["metadata"]["labels"]
         assert not node["spec"].get("taints")
-    answer = clone.on_services(f"curl -s http://{clone.output('servicesAddress')}/").ok().text
-    assert "miniature ingress of control-plane-" in answer
+    answer = clone.on_services(f"curl -s -D - http://{clone.output('servicesAddress')}/").ok().text
+    assert "X-Miniature-Router: control-plane-" in answer
 
 
 def test_nothing_is_left(clone: Clone) -> None:

@@ -16,6 +16,6 @@ def test_a_single_node_comes_up_and_takes_the_ingress(clone: Clone) -> None:
     assert "node-role.kubernetes.io/worker" in node["metadata"]["labels"]
     version = json.loads(clone.oc("get", "clusterversion", "version", "-o", "json").ok().text)
     assert {one["type"]: one["status"] for one in version["status"]["conditions"]}["Available"] == "True"
-    answer = clone.on_services(f"curl -s http://{clone.output('servicesAddress')}/").ok().text
-    assert "miniature ingress of control-plane-0" in answer
+    answer = clone.on_services(f"curl -s -D - http://{clone.output('servicesAddress')}/").ok().text
+    assert "X-Miniature-Router: control-plane-0" in answer
     clone.pulumi("preview", "--expect-no-changes").ok()

@@ -11,6 +11,9 @@ import (
 // ControlPlaneNamespace holds what control-plane machines, and no others, may read.
 const ControlPlaneNamespace = "openshift-miniature"
 
+// routerCertificate is mounted by the routers' pods, which run on every node that takes pods.
+const routerCertificate = "openshift-ingress/router-certs-default"
+
 var (
 	reading   = []string{"get", "list", "watch"}
 	roleMarks = []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"}
@@ -35,6 +38,8 @@ func (s *Server) authorize(who user, asked request) *Status {
 	return status.about(of, asked.name)
 }
 
+func (r request) qualifiedName() string { return r.namespace + "/" + r.name }
+
 func everyoneMay(asked request) bool {
 	return asked.verb == "create" && strings.HasPrefix(asked.resource.Plural, "self") ||
 		asked.resource.Group == "user.openshift.io" && asked.name == "~"
@@ -51,7 +56,8 @@ func (s *Server) nodeMay(who user, asked request) bool {
 		return false
 	}
 	if asked.is("secrets") {
-		return asked.verb == "get" && asked.name != "" && asked.namespace == ControlPlaneNamespace && s.isControlPlane(own)
+		return asked.verb == "get" && asked.name != "" &&
+			(asked.namespace == ControlPlaneNamespace && s.isControlPlane(own) || asked.qualifiedName() == routerCertificate)
 	}
 	if slices.Contains(reading, asked.verb) {
 		return true
