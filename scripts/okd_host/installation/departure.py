@@ -28,9 +28,9 @@ from okd_host.installation.api import Api, Silent
 from okd_host.installation.rows import Row, read
 
 STAGES = ("control plane", "load balancer", "power off")
-# A control plane that has just taken over may still be reloading certificates.
 # A run whose connection was cut goes on to its end.
 WAIT = 900.0
+# A control plane that has just taken over may still be reloading certificates.
 SETTLE = 120.0
 POLL = 2.0
 HEARTBEAT = 10.0
