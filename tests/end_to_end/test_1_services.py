@@ -21,8 +21,11 @@ def test_make_up_ends_well_with_a_green_smoke_table(up: Finished) -> None:
 
 def test_every_machine_got_what_the_table_says(clone: Clone, up: Finished) -> None:
     for machine in clone.output("machines"):
-        if machine["role"] != "compute":
-            assert re.search(rf"machine: hostname +\| {machine['fqdn']} +\| {machine['fqdn']} +\| ok", up.text), machine
+        name, address, fqdn = machine["name"], machine["address"], machine["fqdn"]
+        booted = rf"{name} +\| {address} +\| /ignition/\S+ +\| ok"
+        if machine["role"] == "compute":
+            booted = rf"machine: hostname +\| {fqdn} +\| {fqdn} +\| ok"
+        assert re.search(booted, up.text), name
     assert not re.search(r"\| FAILED\s*$", up.text, re.MULTILINE)
 
 
