@@ -76,7 +76,7 @@ test: toolchain lint ## all tiers, the lab end to end at last
 	@python3 -m lab.image build
 	@python3 -m lab.release build
 	@$(PY) -m pytest -m "release and not lab and not end_to_end"
-	@$(PY) -m pytest -m "lab or end_to_end"
+	@$(PY) -m pytest -m "(lab or end_to_end) and not extended"
 
 clean: ## `down`, then remove .venv, .lab and build (the cache in ~/.cache/okd-libvirt stays)
 	@python3 -m lab.stack clean $(STACK) $(WHERE)
