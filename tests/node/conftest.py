@@ -8,6 +8,8 @@ import pytest
 
 from lab.release import tools
 from lab.toolchain import golang
+from tests.node import processes
+from tests.node.asking import Approving, open_ports
 from tests.node.authority import Authority
 from tests.node.members import Client, Cluster
 
@@ -79,3 +81,15 @@ def make(program: Path, oc: Path, authority: Authority, tmp_path: Path) -> Itera
 def three(make: Make) -> Cluster:
     """Three members."""
     return make(3)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Cluster]:
+    """Three control-plane and two compute machines, installed; every test leaves all of them Ready."""
+    with processes.cluster(tmp_path_factory.mktemp("whole")) as made:
+        made.begin()
+        with Approving(made):
+            made.bootstrap = made.installer("wait-for", "bootstrap-complete")  # type: ignore[attr-defined]
+            made.at_complete = open_ports(made.machines["bootstrap"].address)  # type: ignore[attr-defined]
+            made.complete = made.installer("wait-for", "install-complete")  # type: ignore[attr-defined]
+        yield made

@@ -13,10 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,44 +23,12 @@ import yaml
 from lab import node, release
 from lab.release import tools
 from tests.node import registry
+from tests.node.installer_set import DOMAIN, make_set, scheduler
+from tests.node.machine import Machine, balancer
 
-DOMAIN = "okd.lab.example"
 VERSION = registry.VERSION
-PORTS = {"api": 6443, "machine-config": 22623, "ingress-http": 80, "ingress-https": 443}
 HAPROXY = "/usr/sbin/haproxy"
 Document = dict[str, Any]
-
-
-@dataclass
-class Machine:
-    """One machine: what the program's table would hold, and its process."""
-
-    name: str
-    role: str
-    address: str
-    root: Path
-    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def fqdn(self) -> str:
-        return f"{self.name}.{DOMAIN}"
-
-    @property
-    def row(self) -> Document:
-        """As the host agent's documents have it."""
-        number = int(self.address.rpartition(".")[2])
-        mac = f"52:54:00:00:00:{number:02x}"
-        return {"name": self.name, "fqdn": self.fqdn, "role": self.role, "address": self.address, "mac": mac}
-
-    @property
-    def config(self) -> str:
-        return {"bootstrap": "bootstrap.ign", "control-plane": "master.ign", "compute": "worker.ign"}[self.role]
-
-    def log(self) -> str:
-        """The machine's journal."""
-        path = self.root / "var/log/messages"
-        return path.read_text() if path.exists() else ""
 
 
 class Cluster:
@@ -136,7 +102,7 @@ class Cluster:
         words = [sys.executable, "-m", "tests.node.registry", str(self.directory / "registry"), self.registry]
         self.programs.append(self._popen(words))
         config = self.directory / "haproxy.cfg"
-        config.write_text(self._haproxy())
+        config.write_text(balancer(self.balancer, list(self.machines.values())))
         self.programs.append(self._popen([HAPROXY, "-db", "-f", str(config)]))
 
     def start(self, name: str) -> None:
@@ -263,22 +229,6 @@ class Cluster:
         target.chmod(0o600)
         return target
 
-    def _haproxy(self) -> str:
-        plane, before = self.of_role("control-plane"), self.of_role("bootstrap")
-        lines = ["defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 1h", "  timeout server 1h"]
-        for name, port in PORTS.items():
-            ingress = name.startswith("ingress")
-            behind = (self.of_role("compute") or plane) if ingress else [*plane, *before]
-            check = "check inter 1s"
-            lines += [f"listen {name}", f"  bind {self.balancer}:{port}"]
-            if name == "api":
-                lines.append("  option httpchk GET /readyz HTTP/1.0")
-                check = "check check-ssl verify none inter 1s fall 2 rise 3"
-            for machine in behind:
-                backup = " backup" if machine.role == "bootstrap" else ""
-                lines.append(f"  server {machine.name} {machine.address}:{port} {check}{backup}")
-        return "\n".join(lines) + "\n"
-
 
 @contextmanager
 def cluster(directory: Path, **how: Any) -> Iterator[Cluster]:
@@ -288,52 +238,6 @@ def cluster(directory: Path, **how: Any) -> Iterator[Cluster]:
         yield made
     finally:
         made.close()
-
-
-def scheduler(schedulable: bool) -> dict[str, str]:
-    """The program's own manifest in place of the installer's."""
-    spec = {"mastersSchedulable": schedulable, "policy": {"name": ""}}
-    manifest = {
-        "apiVersion": "config.openshift.io/v1",
-        "kind": "Scheduler",
-        "metadata": {"name": "cluster"},
-        "spec": spec,
-    }
-    return {"cluster-scheduler-02-config.yml": yaml.safe_dump(manifest)}
-
-
-def make_set(
-    into: Path, *, image: str, control_plane: int, trust: str, manifests: Mapping[str, str], registry_host: str
-) -> None:
-    """Let the real openshift-install make ignition configs; `manifests` join its own by file name."""
-    into.mkdir(parents=True)
-    config = {
-        "apiVersion": "v1",
-        "baseDomain": DOMAIN.partition(".")[2],
-        "metadata": {"name": DOMAIN.partition(".")[0]},
-        "controlPlane": {"name": "master", "replicas": control_plane},
-        "compute": [{"name": "worker", "replicas": 0}],
-        "networking": {
-            "networkType": "OVNKubernetes",
-            "clusterNetwork": [{"cidr": "10.128.0.0/14", "hostPrefix": 23}],
-            "serviceNetwork": ["172.30.0.0/16"],
-            "machineNetwork": [{"cidr": "192.168.200.0/24"}],
-        },
-        "platform": {"none": {}},
-        "sshKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1SRJIBvJuhDE2wLNIEHBFkkM9NHTDGK/CUFSUSFaCe lab",
-        "additionalTrustBundle": trust,
-        "additionalTrustBundlePolicy": "Always",
-        "pullSecret": json.dumps({"auths": {registry_host: {"auth": registry.AUTH}}}),
-    }
-    (into / "install-config.yaml").write_text(yaml.safe_dump(config))
-    environment = {**os.environ, "OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE": image}
-    for what in ("manifests", "ignition-configs"):
-        argv = [str(tools.installer()), "create", what, "--dir", str(into)]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        for name, text in manifests.items() if what == "manifests" else ():
-            ours = (into / "manifests" / name).exists()
-            (into / ("manifests" if ours else "openshift") / name).write_text(text)
 
 
 def _network() -> tuple[int, str]:

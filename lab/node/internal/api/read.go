@@ -53,8 +53,12 @@ func (s *Server) selected(asked request, chosen selector) ([]store.Object, uint6
 	return found, revision
 }
 
-// await waits until this member knows the revision that the client has seen elsewhere.
+// await waits until this member knows the revision that the client has seen elsewhere; one that names none reads what is
+// newest, as far as the leader can be asked.
 func (s *Server) await(ctx context.Context, asked request) *Status {
+	if asked.query.Get("resourceVersion") == "" {
+		s.store.Follow(ctx)
+	}
 	wanted, status := revisionOf(asked)
 	if status != nil || wanted == 0 {
 		return status

@@ -112,6 +112,8 @@ func (s *Store) answer(ctx context.Context, asked question) reply {
 		told.Outcome, err = s.decide(asked.Command)
 	case "revision":
 		told.Revision, err = s.revisionAsMember()
+	case "acknowledged":
+		told.Revision = s.Revision()
 	case "add":
 		err = s.addHere(ctx, asked.Member)
 	case "remove":

@@ -13,6 +13,9 @@ import (
 // How long a member without a leader still calls itself ready: longer than any election takes.
 const leaderless = 20 * time.Second
 
+// How long a read waits for the leader's word.
+const moment = 500 * time.Millisecond
+
 // errFinal marks what does not change by asking again.
 var errFinal = errors.New("refused")
 
@@ -175,6 +178,24 @@ func (s *Store) catchUp(ctx context.Context, leader string) error {
 		return err
 	}
 	return s.WaitRevision(ctx, told.Revision)
+}
+
+// Follow waits until this member has what the leader has acknowledged, so that clients read what they wrote through
+// another member. A leader that does not answer at once is not waited for: reads are of what is here then.
+func (s *Store) Follow(ctx context.Context) {
+	leader, _ := s.raft.LeaderWithID()
+	if leader == "" || s.IsLeader() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
+	told, err := s.peers.ask(ctx, string(leader), question{Verb: "acknowledged"})
+	if err != nil {
+		return
+	}
+	if err := s.WaitRevision(ctx, told.Revision); err != nil {
+		s.options.Log("revision %d is not here within %s", told.Revision, moment)
+	}
 }
 
 // Current tells whether this member has known everything once since it was opened. Until then its reads are of the past,
