@@ -32,7 +32,8 @@ def ready(clone: Clone) -> set[str]:
 
 
 def _items(text: str) -> list[dict[str, Any]]:
-    return list(json.loads(text[text.index("{") :])["items"]) if "{" in text else []
+    # A warning on stderr may come after it.
+    return list(json.JSONDecoder().raw_decode(text, text.index("{"))[0]["items"]) if "{" in text else []
 
 
 def _is_ready(node: dict[str, Any]) -> bool:
