@@ -142,11 +142,9 @@ class Installation(pulumi.ComponentResource):
     def _machine(self, row: MachineRow, after: Sequence[pulumi.Resource]) -> Machine:
         return Machine(
             row.name,
-            MachineArgs(
-                plan=self._plan, row=row, hypervisor=self._args.hypervisor, networks=self._args.networks
-            ),
+            MachineArgs(plan=self._plan, row=row, hypervisor=self._args.hypervisor, networks=self._args.networks),
             pulumi.ResourceOptions(parent=self, depends_on=list(after)),
-        )  # fmt: skip
+        )
 
     def _member(self, machine: Machine, after: Sequence[pulumi.Resource]) -> Member:
         return Member(
