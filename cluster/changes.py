@@ -132,6 +132,13 @@ def _control_plane(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
 
 def _compute(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
     old = _old(before)
+    if any(row["role"] == "compute" for row in old.values()) and not plan.of_role("compute"):
+        yield Problem(
+            "machines",
+            "no compute machine",
+            "the cluster was installed with compute machines: its control plane takes neither ingress nor workloads",
+            "keep at least one machine in a pool of role compute; a compact cluster takes another stack",
+        )
     for machine in plan.of_role("compute"):
         was, now = old.get(machine.name), machine.output()
         if was and was["role"] == now["role"] and _differs("address", was, now):

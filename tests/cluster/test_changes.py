@@ -108,6 +108,11 @@ REFUSED: list[tuple[str, Change, dict[str, tuple[str, str]]]] = [
         {"machines.compute-0.address": ("joined the cluster as 192.168.200.20", "declare it with its new address")},
     ),
     (
+        "the last compute machines removed",
+        lambda config: [config["machines"].pop(name) for name in ("compute-0", "compute-1")],
+        {"machines": ("neither ingress nor workloads", "keep at least one machine")},
+    ),
+    (
         "new root disk",
         machine("control-plane-0", diskGiB=3),
         {"machines.control-plane-0.diskGiB": ("lost", "write 2 again")},
