@@ -113,6 +113,9 @@ def test_a_machine_that_is_made_anew_leaves_and_takes_pods_again_afterwards(
     host: Agent, machines: processes.Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = document(machines, "compute-1", tmp_path)
+    # A node that has just become Ready gets its first pod a moment later.
+    on_it = f"spec.nodeName={machines.machines['compute-1'].fqdn}"
+    machines.until("a pod on compute-1", lambda: machines.objects("pods", "-A", f"--field-selector={on_it}"))
     host.load("installation.leave").main([], asked)
     shown = capsys.readouterr().out
     assert re.search(r"stage 3/5 drain: pods evicted: [1-9]", shown)
