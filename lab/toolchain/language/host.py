@@ -195,6 +195,8 @@ def _python_or_abort(info: messages.ProgramInfo, context: grpc.ServicerContext) 
 
 def main(arguments: list[str]) -> int:
     """Serve until the engine that started this process is gone."""
+    # Before anything is said: an engine may be gone as soon as it has been told the port.
+    parent = os.getppid()
     engine = next((word for word in reversed(arguments) if not word.startswith("-")), "")
     options = [
         ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
@@ -206,7 +208,6 @@ def main(arguments: list[str]) -> int:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    parent = os.getppid()
     stopped = threading.Event()
     # The engine says goodbye with SIGINT and waits five seconds for the end. A Control-C may come while a program still
     # runs: then the engine shuts down in order, needs answers, and says goodbye later.
