@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,8 @@ class Peer:
     """A network namespace on the cluster network with `addresses` that no machine has."""
 
     def __init__(self, clone: Clone) -> None:
-        self.clone, self.name = clone, "peer"
+        # Named namespaces are the machine's, whatever lab they are made in.
+        self.clone, self.name = clone, f"peer-{os.getpid()}"
         network = IPv4Network(clone.output("clusterNetwork"))
         self.addresses = [str(network[number]) for number in range(90, 98)]
         bridge = clone.resources()["network-cluster"]["outputs"]["bridge"]
