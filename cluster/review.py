@@ -91,6 +91,15 @@ def _text(file: HostFile) -> str:
     return "REDACTED\n" if file.secret else f"({file.value}: made when the stack is deployed)\n"
 
 
+def planned(stack: str) -> Plan:
+    """The plan of a stack by its name, on a machine that may hold none of the files that its settings name.
+
+    Raises OSError, SettingsError or yaml.YAMLError.
+    """
+    # A certificate of the lab's upstream, say, is there only once the lab runs.
+    return Plan.of(Settings.parse(stack_config(stack_file(stack)), stack, look_at_files=False))
+
+
 def main(argv: list[str]) -> int:
     """Write a stack's files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cluster.review")
@@ -98,9 +107,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", required=True, type=Path)
     words = parser.parse_args(argv)
     try:
-        config = stack_config(stack_file(words.stack))
-        # A certificate of the lab's upstream, say, is there only once the lab runs.
-        rendered = files(Plan.of(Settings.parse(config, words.stack, look_at_files=False)))
+        rendered = files(planned(words.stack))
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -18,8 +18,8 @@ from cluster.firewall import CLUSTER_PORTS, Port, uplink_ports
 from cluster.machines import Machine
 from cluster.picture import ROW, Box, Dot, Line, Picture, Text
 from cluster.plan import Plan
-from cluster.review import stack_config, stack_file
-from cluster.settings import Settings, SettingsError
+from cluster.review import planned
+from cluster.settings import SettingsError
 
 MARGIN, GAP, LANE = 40, 16, 30
 # Widths of a character at the sizes that the template's styles give; wide enough for any common sans-serif.
@@ -207,8 +207,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", required=True, type=Path)
     words = parser.parse_args(argv)
     try:
-        config = stack_config(stack_file(words.stack))
-        text = svg(Plan.of(Settings.parse(config, words.stack, look_at_files=False)))
+        text = svg(planned(words.stack))
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,6 +16,8 @@ from pulumi_command import remote
 
 AGENT = "/usr/local/sbin/okd-host"
 RESULT = "result: "
+# A wait ends by its own limit, with a message that says more than the engine's.
+GRACE_MINUTES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from cluster import installation
 from cluster.before import BOOTSTRAPPED
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
-from components.host_command import Host, host_command, result
+from components.host_command import GRACE_MINUTES, Host, host_command, result
 from components.host_secrets import host_secrets
 from components.hypervisor import Hypervisor
 from components.machine import Machine, MachineArgs
@@ -29,8 +29,6 @@ from components.network import Networks
 from components.services_host import ServicesHost
 from components.ssh_access import SshAccess
 
-# A wait ends by its own limit, with a message that says more than the engine's.
-GRACE_MINUTES = 10
 # The last command of an installation: while the state has it, a cluster stands.
 COMPLETE = "installation-complete"
 

@@ -15,11 +15,9 @@ import pulumi
 
 from cluster import installation
 from cluster.plan import Plan
-from components.host_command import Host, host_command
+from components.host_command import GRACE_MINUTES, Host, host_command
 from components.machine import Machine
 from components.services_host import ServicesHost
-
-GRACE_MINUTES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -55,13 +55,11 @@ def main(argv: list[str]) -> int:
     import yaml
 
     from cluster.installation import console_log
-    from cluster.plan import Plan
-    from cluster.review import stack_config, stack_file
-    from cluster.settings import Settings, SettingsError
+    from cluster.review import planned
+    from cluster.settings import SettingsError
 
     try:
-        config = stack_config(stack_file(argv[0]))
-        plan = Plan.of(Settings.parse(config, argv[0], look_at_files=False))
+        plan = planned(argv[0])
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ import pytest
 from cluster import topology
 from cluster.firewall import CLUSTER_PORTS
 from cluster.plan import Plan
+from cluster.review import stack_config, stack_file
 from cluster.settings import Settings
 from tests.cluster.conftest import planned
 from tests.conftest import ROOT
@@ -165,7 +166,7 @@ def test_a_value_with_markup_stays_text() -> None:
 
 
 def test_the_picture_in_the_documents_is_fresh() -> None:
-    config = Settings.parse(topology.stack_config(topology.stack_file("dev")), "dev", look_at_files=False)
+    config = Settings.parse(stack_config(stack_file("dev")), "dev", look_at_files=False)
     assert (ROOT / "docs" / "topology.svg").read_text() == topology.svg(Plan.of(config)), "run: make topology"
 
 
