@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from okd_host import tls
 from okd_host.ignition import KUBECONFIG, guard
 
 LIMIT = 10.0
@@ -182,10 +183,7 @@ def _data(kubeconfig: str) -> dict[str, str]:
 
 
 def _context(data: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Newer Pythons refuse authorities without the key identifiers that the installer leaves out.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    context.load_verify_locations(cadata=b64decode(data["certificate-authority"]).decode())
+    context = tls.trusting(b64decode(data["certificate-authority"]).decode())
     pair = b64decode(data["client-certificate"]) + b"\n" + b64decode(data["client-key"])
     with _in_memory(pair) as path:
         context.load_cert_chain(path)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from okd_host import deliver, files, report
+from okd_host import deliver, files, report, tls
 from okd_host.ignition import guard
 from okd_host.installation import shell
 from okd_host.installation.api import Api, Silent
@@ -46,10 +46,8 @@ def _machine_config() -> tuple[ssl.SSLContext, str, int]:
     with guard.reading() as store:
         pointer = json.loads(store("master.ign"))
     url = urlsplit(pointer["ignition"]["config"]["merge"][0]["source"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    for row in pointer["ignition"]["security"]["tls"]["certificateAuthorities"]:
-        context.load_verify_locations(cadata=b64decode(row["source"].rpartition(",")[2]).decode())
+    authorities = pointer["ignition"]["security"]["tls"]["certificateAuthorities"]
+    context = tls.trusting(*(b64decode(row["source"].rpartition(",")[2]).decode() for row in authorities))
     return context, str(url.hostname), url.port or 443
 
 
