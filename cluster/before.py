@@ -6,7 +6,7 @@ killed one leaves those of the update before, and the next goes on where it stop
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,17 +17,19 @@ BOOTSTRAPPED = "complete"
 class Before:
     """`bootstrapped`: the cluster runs without its bootstrap machine. `members`: names of machines that had joined.
 
-    `outputs` are the last ones in full, secrets among them: they are never shown.
+    `outputs` are the last ones in full, secrets among them: they are never shown. `resources` are what the state holds,
+    each with `urn`, `type` and `outputs`, after a failed or killed update as well: what is there belongs to the stack.
     """
 
     bootstrapped: bool = False
     installed: bool = False
     members: frozenset[str] = frozenset()
     outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    resources: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, outputs: Mapping[str, Any]) -> Self:
-        """What a stack's last outputs tell; a new stack has none."""
+    def of(cls, outputs: Mapping[str, Any], resources: Iterable[Mapping[str, Any]] = ()) -> Self:
+        """What a stack's last outputs tell, and the resources that its state holds; a new stack has none of either."""
         bootstrap, installation = _part(outputs, "bootstrap"), _part(outputs, "installation")
         return cls(
             bootstrapped=bootstrap.get("state") == BOOTSTRAPPED,
@@ -35,6 +37,7 @@ class Before:
             members=frozenset(str(machine["name"]) for machine in installation.get("machines", ())),
             # The output of that name is the table as it was last asked for, whether or not the update got there.
             outputs={**outputs, "machines": installation.get("machines", ())},
+            resources=tuple(resources),
         )
 
 

@@ -57,4 +57,5 @@ def _before() -> Before:
     )
     # A stack of which only the protected volume was left by a destroy still shows its outputs.
     stands = any(urn.endswith(f"::{COMPLETE}") for urn in known)
-    return Before.of(outputs) if stands else Before()
+    resources = [{"urn": urn, **one} for urn, one in known.items()]
+    return Before.of(outputs if stands else {}, resources)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.installation.conftest import Agent
+from tests.installation.conftest import Agent, in_memory
 from tests.installation.fake_api import DOMAIN, NODES, Authority, FakeApi
 
 
@@ -113,7 +113,7 @@ def test_no_credential_touches_a_disk(agent: Agent, api: FakeApi, tmp_path: Path
         assert set(user) == {"client-certificate-data", "client-key-data"}
         mode = subprocess.run(["stat", "-L", "-c", "%a", path], capture_output=True, text=True, check=True).stdout
         assert mode == "600\n"
-    assert not os.path.exists(path)
+    assert not in_memory()
     assert {path for path in tmp_path.rglob("*")} == before
 
 
