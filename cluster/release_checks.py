@@ -16,7 +16,8 @@ from cluster.settings_problems import Problem
 from cluster.versions import SCOS, SCOS_NAMED, SCOS_ONLY, Version
 
 if TYPE_CHECKING:
-    from cluster.settings import BootImage, Settings
+    from cluster.machine_settings import BootImage
+    from cluster.settings import Settings
 
 SHOW_STREAM = "openshift-install coreos print-stream-json of a release since 4.19 names one"
 

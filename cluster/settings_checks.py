@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster import install_checks, machine_checks, release_checks
+from cluster import install_checks, machine_checks, release_checks, size_checks
 from cluster.settings_problems import Problem
 from cluster.values import UNSET
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 ROLES = re.compile(r"machines|pools|machines\.[^.]+(\.pool)?|pools\.[^.]+(\.role)?")  # settings that decide roles
 
 
-def check(settings: Settings, reported: Sequence[str], directory: Path | None) -> list[Problem]:
+@dataclass(frozen=True)
+class Found:
+    """What does not hold, by what becomes of it."""
+
+    refused: tuple[Problem, ...]
+    warned: tuple[Problem, ...]
+
+
+def check(settings: Settings, reported: Sequence[str], directory: Path | None) -> Found:
     """Every relation that does not hold; `reported` names settings whose value was refused and replaced by a default.
 
     What is said about a replaced value, or follows from it, is not true of the file and is left out. `directory` is
@@ -48,7 +57,17 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None) -
         found += machine_checks.roles(settings)
         if not any(setting.startswith(("release", "install")) for setting in refused):
             found += install_checks.check(settings, directory)
-    return [problem for problem in found if not any(_about(problem.setting, setting) for setting in refused)]
+    doubtful: list[Problem] = []
+    sound = all(str(machine.pool) in settings.pools for machine in settings.machines.values())
+    if sound and not any(ROLES.fullmatch(setting) or setting.startswith("checks") for setting in refused):
+        sizes, severity = size_checks.check(settings), settings.checks.minimum_sizes
+        if severity != "ignore":
+            (found if severity == "refuse" else doubtful).extend(sizes)
+    refusals, warnings = (
+        tuple(problem for problem in problems if not any(_about(problem.setting, setting) for setting in refused))
+        for problems in (found, doubtful)
+    )
+    return Found(refusals, warnings)
 
 
 def _about(setting: str, refused: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 UNSET = IPv4Address(0)  # an address that was not given; settings_checks reports what must be, so no plan sees it
@@ -186,3 +186,6 @@ Url = Annotated[str, BeforeValidator(url)]
 Host = Annotated[str, BeforeValidator(host)]
 KernelArgument = Annotated[str, BeforeValidator(kernel_argument)]
 AbsolutePath = Annotated[str, BeforeValidator(absolute_path)]
+Count = Annotated[int, Field(ge=1, le=1024)]
+Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
+Disk = Annotated[int, Field(ge=1, le=64 * 1024)]
