@@ -1,15 +1,16 @@
 # Every target says which `pulumi` command it runs; `make shell` opens a shell where plain `pulumi` works as well.
 STACK ?= dev
 OUT   ?= build/$(STACK)
-# The dev stack runs in the lab (a hypervisor of its own); any other stack uses the libvirt that its settings name.
-WHERE ?= $(if $(filter dev,$(STACK)),,--own-libvirt)
+# The dev stack runs in the lab (a hypervisor of its own), and with LAB=1 any other stack does, beside it;
+# without it, another stack uses the libvirt that its settings name.
+WHERE ?= $(if $(or $(LAB),$(filter dev,$(STACK))),,--own-libvirt)
 PY    := .venv/bin/python
 
 .PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology media lint test test-fast clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
-	@echo "  STACK=name picks the stack (default dev: runs anywhere, in the lab)"
+	@echo "  STACK=name picks the stack (default dev: runs anywhere, in the lab); LAB=1 puts another one into the lab as well"
 
 up: ## bring the stack up: sets up all that is missing, then `pulumi up`
 	@python3 -m lab.stack up $(STACK) $(WHERE)
@@ -29,7 +30,7 @@ start: ## start what `stop` shut down, until every node is Ready
 output: ## the stack's outputs as JSON, secrets masked
 	@python3 -m lab.stack output $(STACK) $(WHERE)
 
-down: ## destroy the stack, stop the lab, leave nothing (a protected registry's volume only with ALL=1)
+down: ## destroy the stack, stop the lab with its last stack, leave nothing (a protected registry's volume only with ALL=1)
 	@python3 -m lab.stack down $(STACK) $(WHERE) $(if $(ALL),--all)
 
 shell: ## a shell where plain `pulumi` and `virsh` commands work on the stack

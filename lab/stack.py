@@ -1,25 +1,37 @@
 """One stack from the command line: `python3 -m lab.stack up|preview|status|stop|start|output|down|shell STACK`.
 
 Owns: what has to stand before `pulumi` can run (toolchain, and for a stack in the lab its hypervisor, images and
-upstream), showing which `pulumi` command is run, and when one is run a second time. Does not own: the stack;
-everything here works with plain `pulumi` commands in `make shell`. Standard library only.
+upstream), showing which `pulumi` command is run, when one is run a second time, and when the lab, which all stacks of
+the checkout share, is ended. Does not own: the stack; everything here works with plain `pulumi` commands in
+`make shell`. Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterable
+from typing import TextIO
 
-from lab import checkout, consoles, facts, hypervisor, image, namespaces, power, release, status, toolchain, upstream
+from lab import (
+    checkout,
+    facts,
+    hypervisor,
+    image,
+    namespaces,
+    power,
+    release,
+    residents,
+    status,
+    toolchain,
+    update,
+    upstream,
+)
+from lab.backend import Backend
 from lab.commands import Commands
 from lab.interrupted import Interrupted
 from lab.progress import StepFailed, fail, say
@@ -66,14 +78,6 @@ def main(argv: list[str]) -> int:
         return 130
 
 
-def another(outputs: Mapping[str, Any]) -> str:
-    """Why a finished update wants another one; empty when it wants none."""
-    bootstrap = outputs.get("bootstrap")
-    if isinstance(bootstrap, Mapping) and bootstrap.get("state") == "complete" and bootstrap.get("machine") is True:
-        return "the cluster runs without its bootstrap machine now: a second update removes it"
-    return ""
-
-
 class Stack:
     """One stack and where its `pulumi` commands run: inside the lab's namespaces or right here."""
 
@@ -83,6 +87,9 @@ class Stack:
         self.name = name
         self.in_lab = in_lab
         self.commands = Commands(name, in_lab=in_lab)
+        # Another stack may be selected meanwhile: plain `pulumi` in this one's shell keeps to this one.
+        self.commands.environment["PULUMI_STACK"] = name
+        self._backend, self._made = Backend(self.commands), False
         self._watch, self._force, self._everything = watch, force, everything
 
     def run(self, verb: str) -> int:
@@ -92,6 +99,11 @@ class Stack:
             raise StepFailed(
                 f"no stack {self.name}: there is no Pulumi.{self.name}.yaml (there are: {', '.join(known)})",
                 remedy=f"copy Pulumi.prod.yaml to Pulumi.{self.name}.yaml and edit it, or name another stack",
+            )
+        if not self.in_lab and self.name in residents.stacks():
+            raise StepFailed(
+                f"stack {self.name} stands in this checkout's lab, not on the libvirt that its settings name",
+                remedy=f"add LAB=1: make {verb} STACK={self.name} LAB=1",
             )
         return getattr(self, verb)() or 0
 
@@ -104,27 +116,31 @@ class Stack:
             hypervisor.up()
             tools.wait()
             upstream.up()
-        self._select()
+        self._made = self._backend.select()
 
     def up(self) -> int:
         """Bring the stack up."""
         self.prepare()
         self._settle()
-        code, told = self._update()
-        if code == 0 and (why := another(self._outputs())):
+        code, told = update.run(self.commands)
+        if code == 0 and (why := update.another(self._backend.outputs())):
             say(why)
-            code, told = self._update()
+            code, told = update.run(self.commands)
         if code == 0:
             say("the stack is up; its outputs (secrets masked; `make output` shows them again):")
             return self.output()
-        self._say_consoles(told)
+        update.say_consoles(self.commands, told)
         say("`pulumi up` failed; what it did is kept: correct the cause and run `make up` again, it goes on from there")
         return code
 
     def preview(self) -> int:
-        """Show what `up` would change."""
+        """Show what `up` would change; a stack that was not there before is not there afterwards."""
         self.prepare()
-        return self._pulumi("preview", "--diff")
+        try:
+            return self._pulumi("preview", "--diff")
+        finally:
+            if self._made:
+                self._backend.remove()
 
     def status(self) -> int:
         """Show what the stack is doing, once or again and again."""
@@ -158,8 +174,8 @@ class Stack:
         return self._pulumi("stack", "output", "--json", say_on=sys.stderr)
 
     def down(self) -> int:
-        """Destroy the stack, then end the lab."""
-        if self._exists():
+        """Destroy the stack, then end the lab unless another stack stands in it."""
+        if self.name in self._backend.stacks():
             if self.in_lab:
                 hypervisor.up()
             self._settle()
@@ -169,30 +185,40 @@ class Stack:
             if code:
                 say("`pulumi destroy` failed; the lab is kept so that `make down` can be run again")
                 return code
-            if self._stacks()[self.name]:
+            if self._backend.stacks()[self.name]:
                 say("kept: the registry's volume (services.protectRegistry), and the pool that it is in")
                 say("`make up` takes it into use again; `make down ALL=1` removes it as well")
                 return 0
-            self.commands.must(["pulumi", "stack", "rm", self.name, "--yes", "--preserve-config"])
+            self._backend.remove()
         if self.in_lab:
+            if others := sorted(residents.stacks() - {self.name}):
+                say(f"the lab goes on, since {', '.join(others)} stands in it: make down STACK={others[0]} LAB=1")
+                return 0
             upstream.down()
             hypervisor.down()
         return 0
 
     def clean(self) -> int:
         """Destroy the stack, end the lab, and remove what was set up in the checkout."""
+        self._refuse_losing(name for name in self._backend.stacks() if name != self.name)
         code = self.down()
         if code:
             return code
-        if left := [name for name, resources in self._stacks().items() if resources]:
-            raise StepFailed(
-                f"{checkout.LAB / 'state'} still holds {', '.join(left)}: without it nobody could destroy them",
-                remedy=f"first run: {'; '.join(f'make down STACK={name} ALL=1' for name in left)}",
-            )
+        self._refuse_losing(self._backend.stacks())
         for directory in (checkout.LAB, checkout.ROOT / ".venv", checkout.ROOT / "build"):
             shutil.rmtree(directory, ignore_errors=True)
         say("removed .lab, .venv and build; the cache in ~/.cache/okd-libvirt stays")
         return 0
+
+    def _refuse_losing(self, names: Iterable[str]) -> None:
+        """Refuse to remove the state of stacks that are still there."""
+        counts, inside = self._backend.stacks(), residents.stacks()
+        if left := sorted(name for name in names if counts[name]):
+            orders = [f"make down STACK={name}{' LAB=1' if name in inside else ''} ALL=1" for name in left]
+            raise StepFailed(
+                f"{checkout.LAB / 'state'} still holds {', '.join(left)}: without it nobody could destroy them",
+                remedy=f"first run: {'; '.join(orders)}",
+            )
 
     def shell(self) -> int:
         """Open a shell where plain `pulumi` commands work."""
@@ -201,54 +227,10 @@ class Stack:
         say(f"this shell works on stack {self.name} with plain `pulumi` and `virsh` commands; leave it with exit")
         return self.commands.shown([shell])
 
-    def _select(self) -> None:
-        secret = checkout.LAB / "passphrase"
-        checkout.LAB.mkdir(exist_ok=True)
-        (checkout.LAB / "state").mkdir(exist_ok=True)
-        if not secret.exists():
-            secret.touch(mode=0o600)
-            secret.write_text(os.urandom(24).hex())
-        if not self._exists():
-            # `stack init` writes a salt into Pulumi.<stack>.yaml: let it write into a copy.
-            with tempfile.TemporaryDirectory() as copy:
-                for name in ("Pulumi.yaml", f"Pulumi.{self.name}.yaml"):
-                    shutil.copy(checkout.ROOT / name, copy)
-                self.commands.must(["pulumi", "stack", "init", self.name, "--non-interactive"], directory=Path(copy))
-        self.commands.must(["pulumi", "stack", "select", self.name, "--non-interactive"])
-
-    def _exists(self) -> bool:
-        return self.name in self._stacks()
-
-    def _stacks(self) -> dict[str, int]:
-        """The project's stacks and how many resources each holds; none before the engine is set up."""
-        if not (checkout.LAB / "state").exists() or not shutil.which("pulumi", path=self.commands.environment["PATH"]):
-            return {}
-        listing = self.commands.must(["pulumi", "stack", "ls", "--json", "--non-interactive"])
-        return {stack["name"]: stack.get("resourceCount", 0) for stack in json.loads(listing)}
-
     def _settle(self) -> None:
         """Put in order what a killed run left, so that this one can go on where it stopped."""
         commands = self.commands
         Interrupted(commands.project, self.name, commands.environment, commands.caught).settle()
-
-    def _update(self) -> tuple[int, list[str]]:
-        argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.name, "--non-interactive"]
-        say(f"running: {' '.join(argv)}")
-        colour = ["--color", "always"] if sys.stdout.isatty() else []
-        return self.commands.followed([*argv, *colour])
-
-    def _say_consoles(self, told: list[str]) -> None:
-        try:
-            lines = consoles.last_words(self.commands, facts.of(self.name), told)
-        except StepFailed:
-            return  # it failed on the settings, and has said so
-        for line in lines:
-            say(line)
-
-    def _outputs(self) -> dict[str, Any]:
-        argv = ["pulumi", "stack", "output", "--json", "--stack", self.name, "--non-interactive"]
-        done = self.commands.caught(argv)
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
     def _pulumi(self, *words: str, say_on: TextIO | None = None) -> int:
         argv = ["pulumi", *words, "--stack", self.name, "--non-interactive"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab import checkout, consoles, facts, stack, status
+from lab import checkout, consoles, facts, residents, stack, status, update
 from lab.commands import Commands
 from lab.facts import Facts
 from lab.progress import StepFailed
@@ -231,15 +231,18 @@ def test_a_console_on_another_host_is_named_by_its_place(dev: Facts) -> None:
     ],
 )
 def test_a_second_update_is_run_only_to_remove_a_bootstrap_that_has_left(outputs: dict[str, Any], wanted: bool) -> None:
-    assert bool(stack.another(outputs)) == wanted
+    assert bool(update.another(outputs)) == wanted
 
 
 class Updates(stack.Stack):
     """A stack whose updates end as told; nothing else is done."""
 
-    def __init__(self, codes: list[int], outputs: list[dict[str, Any]]) -> None:
-        super().__init__("dev", in_lab=False)
-        self.codes, self.left, self.updates = codes, outputs, 0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, codes: list[int], outputs: list[dict[str, Any]]) -> None:
+        super().__init__("dev", in_lab=True)
+        self.codes, self.updates = codes, 0
+        monkeypatch.setattr(update, "run", lambda commands: self._run())
+        monkeypatch.setattr(update.consoles, "last_words", lambda commands, known, told: [f"last of {told}"])
+        self._backend = SimpleNamespace(outputs=lambda: outputs.pop(0))
 
     def prepare(self) -> None:
         pass
@@ -247,12 +250,9 @@ class Updates(stack.Stack):
     def _settle(self) -> None:
         pass
 
-    def _update(self) -> tuple[int, list[str]]:
+    def _run(self) -> tuple[int, list[str]]:
         self.updates += 1
-        return self.codes.pop(0), []
-
-    def _outputs(self) -> dict[str, Any]:
-        return self.left.pop(0)
+        return self.codes.pop(0), ["told"]
 
     def output(self) -> int:
         return 0
@@ -262,24 +262,28 @@ LEFT = {"bootstrap": {"state": "complete", "machine": True}}
 GONE = {"bootstrap": {"state": "complete", "machine": False}}
 
 
-def test_up_runs_a_second_update_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    one = Updates([0, 0], [LEFT, GONE])
+def test_up_runs_a_second_update_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Updates(monkeypatch, [0, 0], [LEFT, GONE])
     assert one.run("up") == 0
     assert one.updates == 2
     assert "without its bootstrap machine now: a second update removes it" in capsys.readouterr().out
 
 
-def test_up_runs_no_second_update_without_a_reason_nor_a_third() -> None:
-    one = Updates([0], [GONE])
+def test_up_runs_no_second_update_without_a_reason_nor_a_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Updates(monkeypatch, [0], [GONE])
     assert one.run("up") == 0
     assert one.updates == 1
-    two = Updates([0, 0], [LEFT, LEFT])
+    two = Updates(monkeypatch, [0, 0], [LEFT, LEFT])
     assert two.run("up") == 0
     assert two.updates == 2
 
 
-def test_a_failed_update_is_not_followed_by_another(capsys: pytest.CaptureFixture[str]) -> None:
-    one = Updates([3], [LEFT])
+def test_a_failed_update_is_not_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Updates(monkeypatch, [3], [LEFT])
     assert one.run("up") == 3
     assert one.updates == 1
     assert "run `make up` again, it goes on from there" in capsys.readouterr().out
@@ -317,6 +321,7 @@ def test_the_table_is_shown_again_until_it_is_interrupted(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(stack, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(residents, "stacks", set)
     one = stack.Stack("dev", in_lab=False, watch=5)
     one.commands = world.commands
     assert one.run("status") == 0
@@ -325,13 +330,10 @@ def test_the_table_is_shown_again_until_it_is_interrupted(
 
 
 def test_a_failed_update_says_what_its_machines_said_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = Updates([3], [])
-    monkeypatch.setattr(one, "_update", lambda: (3, TOLD))
-    monkeypatch.setattr(consoles, "last_words", lambda commands, known, told: [f"last of {len(told)} lines"])
-    assert one.run("up") == 3
-    assert f"last of {len(TOLD)} lines" in capsys.readouterr().out
+    assert Updates(monkeypatch, [3], []).run("up") == 3
+    assert "last of ['told']" in capsys.readouterr().out
 
 
 def test_a_lab_that_is_not_running_is_said_to_be_so(

@@ -1,0 +1,41 @@
+"""One `pulumi up` of a stack, and what follows from its end.
+
+Owns: running it, whether another one is wanted, and the consoles of the machines that a failed one names. Does not own:
+what has to stand before it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab import consoles, facts
+from lab.commands import Commands
+from lab.progress import StepFailed, say
+
+
+def another(outputs: Mapping[str, Any]) -> str:
+    """Why a finished update wants another one; empty when it wants none."""
+    bootstrap = outputs.get("bootstrap")
+    if isinstance(bootstrap, Mapping) and bootstrap.get("state") == "complete" and bootstrap.get("machine") is True:
+        return "the cluster runs without its bootstrap machine now: a second update removes it"
+    return ""
+
+
+def run(commands: Commands) -> tuple[int, list[str]]:
+    """Run `pulumi up`, shown as it goes; its exit code and last lines."""
+    argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", commands.stack, "--non-interactive"]
+    say(f"running: {' '.join(argv)}")
+    colour = ["--color", "always"] if sys.stdout.isatty() else []
+    return commands.followed([*argv, *colour])
+
+
+def say_consoles(commands: Commands, told: Sequence[str]) -> None:
+    """Say the last words of the machines that a failed update named."""
+    try:
+        lines = consoles.last_words(commands, facts.of(commands.stack), told)
+    except StepFailed:
+        return  # it failed on the settings, and has said so
+    for line in lines:
+        say(line)

@@ -1,0 +1,148 @@
+"""Several stacks of one checkout: who stands in the lab, and when the lab ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.names import Names
+from lab import backend, residents, stack
+from lab.commands import Commands
+from lab.progress import StepFailed
+
+
+@pytest.fixture
+def defined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the lab's libvirt has defined: nothing yet."""
+    for directory in ("storage/autostart", "qemu/networks/autostart"):
+        (tmp_path / directory).mkdir(parents=True)
+    monkeypatch.setattr(residents, "_DEFINED", tmp_path)
+    return tmp_path
+
+
+def define(place: Path, name: str, *, pool: bool = True, networks: bool = True) -> None:
+    names = Names(name)
+    if pool:
+        (place / "storage" / f"{names.pool}.xml").touch()
+    for network in (names.cluster_network, names.uplink_network) if networks else ():
+        (place / "qemu/networks" / f"{network}.xml").touch()
+
+
+@pytest.mark.parametrize("name", ["dev", "two-b", "dev-cluster", "a.b_c", "Uplink-uplink", "x" * 100])
+@pytest.mark.parametrize("what", ["pool", "networks"])
+def test_a_stack_stands_in_the_lab_from_its_first_object_to_its_last(defined: Path, name: str, what: str) -> None:
+    define(defined, name, pool=what == "pool", networks=what == "networks")
+    assert residents.stacks() == {name}
+
+
+def test_a_lab_with_objects_of_somebodys_own_holds_no_stack(defined: Path) -> None:
+    assert residents.stacks() == set()
+    (defined / "storage" / "default.xml").touch()
+    (defined / "qemu/networks" / "default.xml").touch()
+    assert residents.stacks() == set()
+
+
+class World:
+    """A stack whose commands succeed; what is run, and what is ended, is written down."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, counts: dict[str, int]) -> None:
+        self.done: list[str] = []
+        self.counts = counts
+        for thing in ("hypervisor", "upstream"):
+            for verb in ("up", "down"):
+                monkeypatch.setattr(getattr(stack, thing), verb, lambda word=f"{thing} {verb}": self.done.append(word))
+        monkeypatch.setattr(stack.Stack, "_settle", lambda one: None)
+        monkeypatch.setattr(backend.Backend, "stacks", lambda one: dict(self.counts))
+        monkeypatch.setattr(backend.Backend, "remove", lambda one: self.done.append(f"rm {one.commands.stack}"))
+        monkeypatch.setattr(stack.Stack, "_pulumi", lambda one, *words, **rest: self._pulumi(one, words))
+
+    def _pulumi(self, one: stack.Stack, words: tuple[str, ...]) -> int:
+        self.done.append(f"{words[0]} {one.name}")
+        self.counts[one.name] = 0
+        return 0
+
+
+def test_the_lab_goes_on_while_another_stack_stands_in_it(
+    defined: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(monkeypatch, {"dev": 80, "prod": 60})
+    define(defined, "prod")
+    assert stack.Stack("dev", in_lab=True).run("down") == 0
+    assert world.done == ["hypervisor up", "destroy dev", "rm dev"]
+    assert "prod stands in it: make down STACK=prod LAB=1" in capsys.readouterr().out
+
+
+def test_the_lab_ends_with_its_last_stack(defined: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, {"dev": 80, "prod": 60})
+    define(defined, "dev")
+    assert stack.Stack("dev", in_lab=True).run("down") == 0
+    assert world.done[-2:] == ["upstream down", "hypervisor down"], "prod is on a libvirt of its own"
+
+
+def test_a_stack_in_the_lab_is_not_looked_for_elsewhere(defined: Path) -> None:
+    define(defined, "prod")
+    with pytest.raises(StepFailed) as refused:
+        stack.Stack("prod", in_lab=False).run("down")
+    assert "stands in this checkout's lab" in str(refused.value)
+    assert "make down STACK=prod LAB=1" in refused.value.remedy
+
+
+def test_clean_destroys_nothing_while_another_stack_needs_its_state(
+    defined: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(monkeypatch, {"dev": 80, "prod": 60, "hard-way": 60})
+    define(defined, "prod")
+    with pytest.raises(StepFailed) as refused:
+        stack.Stack("dev", in_lab=True).run("clean")
+    assert world.done == []
+    assert "make down STACK=prod LAB=1 ALL=1" in refused.value.remedy
+    assert "make down STACK=hard-way ALL=1" in refused.value.remedy
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_preview_of_a_new_stack_leaves_no_stack(monkeypatch: pytest.MonkeyPatch, made: bool) -> None:
+    world = World(monkeypatch, {"dev": 0})
+
+    def prepare(one: Any) -> None:
+        one._made = made
+
+    monkeypatch.setattr(stack.Stack, "prepare", prepare)
+    assert stack.Stack("dev", in_lab=True).run("preview") == 0
+    assert world.done == ["preview dev", *(["rm dev"] if made else [])]
+
+
+def test_plain_pulumi_in_a_stacks_shell_keeps_to_that_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(stack.Stack, "prepare", lambda one: None)
+    monkeypatch.setattr(Commands, "shown", lambda one, argv: seen.append(one.environment["PULUMI_STACK"]) or 0)
+    for name in ("dev", "prod"):
+        assert stack.Stack(name, in_lab=True).run("shell") == 0
+    assert seen == ["dev", "prod"]
+
+
+def test_a_stack_is_made_once_and_its_settings_file_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    commands = Commands("dev", in_lab=True)
+    one = backend.Backend(commands)
+    monkeypatch.setattr(backend.checkout, "LAB", tmp_path)
+    known: dict[str, int] = {}
+    monkeypatch.setattr(backend.Backend, "stacks", lambda one: known)
+
+    def must(argv: list[str], directory: Path | None = None) -> str:
+        ran.append(tuple(argv[1:4]))
+        if argv[2] == "init":
+            assert directory is not None
+            assert (directory / "Pulumi.dev.yaml").exists()
+            assert directory != backend.checkout.ROOT
+        return ""
+
+    monkeypatch.setattr(commands, "must", must)
+    assert one.select() is True
+    known["dev"] = 0
+    assert one.select() is False
+    assert [words for words in ran if words[1] == "init"] == [("stack", "init", "dev")]
+    assert (tmp_path / "passphrase").stat().st_mode & 0o777 == 0o600
