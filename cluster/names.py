@@ -1,6 +1,7 @@
 """Names and MACs of a stack's libvirt objects, all derived from the stack's name.
 
-Owns that two stacks on one hypervisor never collide. Does not own what the objects are.
+Owns that two stacks on one hypervisor never collide: names are unique, bridges are 32 bits of a digest, MACs 24 bits,
+which two isolated networks may share. Does not own what the objects are.
 """
 
 from __future__ import annotations
@@ -68,11 +69,12 @@ class Names:
     def domain(self, machine: str) -> str:
         """A machine's libvirt domain.
 
-        Stack `a-b` with machine `c` must not be stack `a` with machine `b-c`: a stack whose name holds a hyphen
-        joins with a dot, which no machine's name can hold.
+        Stack `a-b` with machine `c` must not be stack `a` with machine `b-c`: a stack whose name holds a hyphen joins
+        with an underscore, which no machine's name can hold. A dot would not do: libvirt's own log of `a-b.console`
+        would be the console log of `a-b`.
         """
-        return f"{self.prefix}{'.' if '-' in self.stack else '-'}{machine}"
+        return f"{self.prefix}{'_' if '-' in self.stack else '-'}{machine}"
 
     def volume(self, machine: str, kind: str) -> str:
-        """A volume in the stack's own pool, e.g. kind `root` or `data-0`."""
-        return f"{self.prefix}-{machine}-{kind}"
+        """A volume in the stack's own pool, e.g. of kind `root` or `data-0`; unique even where pools share a directory."""
+        return f"{self.domain(machine)}-{kind}"
