@@ -76,5 +76,5 @@ class Names:
         return f"{self.prefix}{'_' if '-' in self.stack else '-'}{machine}"
 
     def volume(self, machine: str, kind: str) -> str:
-        """A volume in the stack's own pool, e.g. of kind `root` or `data-0`; unique even where pools share a directory."""
+        """A volume in the stack's pool, of kind `root`, `data-0` and so on; unique even if pools share a directory."""
         return f"{self.domain(machine)}-{kind}"
