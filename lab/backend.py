@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,22 +26,45 @@ class Backend:
 
     commands: Commands
 
-    def select(self) -> bool:
-        """Select the stack; return True when it had to be made first."""
-        state, secret, name = checkout.LAB / "state", checkout.LAB / "passphrase", self.commands.stack
-        state.mkdir(parents=True, exist_ok=True)
+    def select(self) -> None:
+        """Select the stack, made first where it is not there."""
+        self._keep()
+        if self.commands.stack not in self.stacks():
+            self._init()
+        self.commands.must(["pulumi", "stack", "select", self.commands.stack, "--non-interactive"])
+
+    @contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """Within it the stack can be previewed; one that is not there is held by a backend that ends with it."""
+        self._keep()
+        if self.commands.stack in self.stacks():
+            yield
+            return
+        environment = self.commands.environment
+        before = environment["PULUMI_BACKEND_URL"]
+        with tempfile.TemporaryDirectory() as place:
+            environment["PULUMI_BACKEND_URL"] = f"file://{place}"
+            try:
+                self._init()
+                yield
+            finally:
+                environment["PULUMI_BACKEND_URL"] = before
+
+    def _keep(self) -> None:
+        """Make sure that there is a directory for states, and a passphrase for what is secret in them."""
+        secret = checkout.LAB / "passphrase"
+        (checkout.LAB / "state").mkdir(parents=True, exist_ok=True)
         if not secret.exists():
             secret.touch(mode=0o600)
             secret.write_text(os.urandom(24).hex())
-        fresh = name not in self.stacks()
-        if fresh:
-            # `stack init` writes a salt into Pulumi.<stack>.yaml: let it write into a copy.
-            with tempfile.TemporaryDirectory() as copy:
-                for file in ("Pulumi.yaml", f"Pulumi.{name}.yaml"):
-                    shutil.copy(checkout.ROOT / file, copy)
-                self.commands.must(["pulumi", "stack", "init", name, "--non-interactive"], directory=Path(copy))
-        self.commands.must(["pulumi", "stack", "select", name, "--non-interactive"])
-        return fresh
+
+    def _init(self) -> None:
+        # `stack init` writes a salt into Pulumi.<stack>.yaml: let it write into a copy.
+        with tempfile.TemporaryDirectory() as copy:
+            for file in ("Pulumi.yaml", f"Pulumi.{self.commands.stack}.yaml"):
+                shutil.copy(checkout.ROOT / file, copy)
+            argv = ["pulumi", "stack", "init", self.commands.stack, "--non-interactive"]
+            self.commands.must(argv, directory=Path(copy))
 
     def stacks(self) -> dict[str, int]:
         """The project's stacks and how many resources each holds; none before the engine is set up."""

@@ -89,7 +89,7 @@ class Stack:
         self.commands = Commands(name, in_lab=in_lab)
         # Another stack may be selected meanwhile: plain `pulumi` in this one's shell keeps to this one.
         self.commands.environment["PULUMI_STACK"] = name
-        self._backend, self._made = Backend(self.commands), False
+        self._backend = Backend(self.commands)
         self._watch, self._force, self._everything = watch, force, everything
 
     def run(self, verb: str) -> int:
@@ -107,7 +107,7 @@ class Stack:
             )
         return getattr(self, verb)() or 0
 
-    def prepare(self) -> None:
+    def prepare(self, *, select: bool = True) -> None:
         """Set up all that is missing; quick when nothing is."""
         toolchain.up()
         if self.in_lab:
@@ -116,7 +116,8 @@ class Stack:
             hypervisor.up()
             tools.wait()
             upstream.up()
-        self._made = self._backend.select()
+        if select:
+            self._backend.select()
 
     def up(self) -> int:
         """Bring the stack up."""
@@ -135,12 +136,9 @@ class Stack:
 
     def preview(self) -> int:
         """Show what `up` would change; a stack that was not there before is not there afterwards."""
-        self.prepare()
-        try:
+        self.prepare(select=False)
+        with self._backend.looked_at():
             return self._pulumi("preview", "--diff")
-        finally:
-            if self._made:
-                self._backend.remove()
 
     def status(self) -> int:
         """Show what the stack is doing, once or again and again."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cluster.names import Names
-from lab import backend, residents, stack
+from lab import backend, checkout, residents, stack
 from lab.commands import Commands
 from lab.progress import StepFailed
 
@@ -101,18 +102,6 @@ def test_clean_destroys_nothing_while_another_stack_needs_its_state(
     assert "make down STACK=hard-way ALL=1" in refused.value.remedy
 
 
-@pytest.mark.parametrize("made", [True, False])
-def test_a_preview_of_a_new_stack_leaves_no_stack(monkeypatch: pytest.MonkeyPatch, made: bool) -> None:
-    world = World(monkeypatch, {"dev": 0})
-
-    def prepare(one: Any) -> None:
-        one._made = made
-
-    monkeypatch.setattr(stack.Stack, "prepare", prepare)
-    assert stack.Stack("dev", in_lab=True).run("preview") == 0
-    assert world.done == ["preview dev", *(["rm dev"] if made else [])]
-
-
 def test_plain_pulumi_in_a_stacks_shell_keeps_to_that_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(stack.Stack, "prepare", lambda one: None)
@@ -122,27 +111,60 @@ def test_plain_pulumi_in_a_stacks_shell_keeps_to_that_stack(monkeypatch: pytest.
     assert seen == ["dev", "prod"]
 
 
+class Pulumi:
+    """A backend's stacks by its URL; `stack init` writes a salt into the settings file that it finds."""
+
+    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.commands = Commands("dev", in_lab=True)
+        self.stacks: dict[str, dict[str, int]] = {}
+        monkeypatch.setattr(backend.checkout, "LAB", place)
+        monkeypatch.setattr(backend.shutil, "which", lambda name, path: name)
+        monkeypatch.setattr(self.commands, "must", self.must)
+
+    @property
+    def url(self) -> str:
+        return self.commands.environment["PULUMI_BACKEND_URL"]
+
+    def must(self, argv: list[str], directory: Path = checkout.ROOT) -> str:
+        known = self.stacks.setdefault(self.url, {})
+        if argv[2] == "ls":
+            return json.dumps([{"name": name, "resourceCount": count} for name, count in known.items()])
+        if argv[2] == "init":
+            assert argv[3] not in known
+            assert directory != checkout.ROOT
+            (directory / f"Pulumi.{argv[3]}.yaml").write_text("encryptionsalt: x\n")
+            known[argv[3]] = 0
+        return ""
+
+
 def test_a_stack_is_made_once_and_its_settings_file_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[tuple[str, ...]] = []
-    commands = Commands("dev", in_lab=True)
-    one = backend.Backend(commands)
-    monkeypatch.setattr(backend.checkout, "LAB", tmp_path)
-    known: dict[str, int] = {}
-    monkeypatch.setattr(backend.Backend, "stacks", lambda one: known)
-
-    def must(argv: list[str], directory: Path | None = None) -> str:
-        ran.append(tuple(argv[1:4]))
-        if argv[2] == "init":
-            assert directory is not None
-            assert (directory / "Pulumi.dev.yaml").exists()
-            assert directory != backend.checkout.ROOT
-        return ""
-
-    monkeypatch.setattr(commands, "must", must)
-    assert one.select() is True
-    known["dev"] = 0
-    assert one.select() is False
-    assert [words for words in ran if words[1] == "init"] == [("stack", "init", "dev")]
+    pulumi = Pulumi(tmp_path, monkeypatch)
+    before = (checkout.ROOT / "Pulumi.dev.yaml").read_text()
+    for _ in range(2):
+        backend.Backend(pulumi.commands).select()
+    assert pulumi.stacks == {pulumi.url: {"dev": 0}}
+    assert (checkout.ROOT / "Pulumi.dev.yaml").read_text() == before
     assert (tmp_path / "passphrase").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_preview_of_a_new_stack_leaves_no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi = Pulumi(tmp_path, monkeypatch)
+    own, one = pulumi.url, backend.Backend(pulumi.commands)
+    with contextlib.suppress(StepFailed), one.looked_at():
+        assert one.stacks() == {"dev": 0}
+        raise StepFailed("the preview failed")
+    assert pulumi.url == own
+    assert pulumi.stacks[own] == {}
+    (other,) = set(pulumi.stacks) - {own}
+    assert not Path(other.removeprefix("file://")).exists()
+
+
+def test_a_stack_that_stands_is_previewed_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi = Pulumi(tmp_path, monkeypatch)
+    one = backend.Backend(pulumi.commands)
+    one.select()
+    pulumi.stacks[pulumi.url]["dev"] = 80
+    with one.looked_at():
+        assert one.stacks() == {"dev": 80}

@@ -241,6 +241,7 @@ class Updates(stack.Stack):
         super().__init__("dev", in_lab=True)
         self.codes, self.updates = codes, 0
         monkeypatch.setattr(update, "run", lambda commands: self._run())
+        monkeypatch.setattr(update.facts, "of", lambda name: name)
         monkeypatch.setattr(update.consoles, "last_words", lambda commands, known, told: [f"last of {told}"])
         self._backend = SimpleNamespace(outputs=lambda: outputs.pop(0))
 
