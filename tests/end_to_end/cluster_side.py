@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network
 from types import TracebackType
 
-from tests.end_to_end.conftest import Clone
+from tests.end_to_end.clone import Clone
 
 REACHES = """
 import socket, sys, time
@@ -50,6 +50,25 @@ for line in sys.stdin:
     time.sleep(3)
     now = time.monotonic()
     print(json.dumps({hosts[s]: at is not None and now - at < 30 for s, at in last.items()}), flush=True)
+"""
+
+# What an operator's client meets: a new connection to the API every other second. A busy lab takes its time to answer.
+ASKS = """
+import json, ssl, sys, threading, time, urllib.request
+context = ssl._create_unverified_context()
+answers, failures = [0], []
+def ask():
+    while True:
+        try:
+            with urllib.request.urlopen(sys.argv[1], timeout=30, context=context) as answer:
+                assert answer.status == 200
+            answers[0] += 1
+        except Exception as error:
+            failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
+        time.sleep(2)
+threading.Thread(target=ask, daemon=True).start()
+for line in sys.stdin:
+    print(json.dumps({"answers": answers[0], "failures": failures}), flush=True)
 """
 
 
@@ -115,6 +134,37 @@ def held_streams(clone: Clone, peer: Peer) -> Iterator[Streams]:
     process = peer.start(STREAMS, clone.output("servicesAddress"), *peer.addresses)
     try:
         yield Streams(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Asking:
+    """Requests to the stack's API through the load balancer, one after another until it is told to end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def told(self) -> tuple[int, list[str]]:
+        """How many were answered well so far, and what became of each other one."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("look\n")
+        self.process.stdin.flush()
+        found = json.loads(self.process.stdout.readline())
+        return found["answers"], found["failures"]
+
+
+@contextmanager
+def asked_api(clone: Clone) -> Iterator[Asking]:
+    """Requests from the uplink's side."""
+    argv = [sys.executable, "-m", "lab.hypervisor", "enter", "--", sys.executable, "-c", ASKS]
+    process = subprocess.Popen(
+        [*argv, f"https://{clone.uplink}:6443/readyz"], cwd=clone.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, bufsize=1,
+    )  # fmt: skip
+    try:
+        yield Asking(process)
     finally:
         process.kill()
         process.wait()

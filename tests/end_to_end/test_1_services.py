@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from tests.end_to_end.conftest import Clone, Finished
+from tests.end_to_end.clone import Clone, Finished
 
 
 def test_make_up_leaves_the_settings_file_as_it_is_committed(clone: Clone) -> None:

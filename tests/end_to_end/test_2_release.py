@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 from lab import release
+from tests.end_to_end.clone import Clone
 from tests.end_to_end.cluster_side import Peer
-from tests.end_to_end.conftest import Clone
 
 SET = ("bootstrap.ign", "master.ign", "worker.ign")
 UPSTREAM = "198.51.100.1"

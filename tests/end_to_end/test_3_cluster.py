@@ -16,51 +16,13 @@ import pytest
 import yaml
 
 from tests.end_to_end import requests
+from tests.end_to_end.clone import Clone
 from tests.end_to_end.cluster_side import Peer, held_streams
-from tests.end_to_end.conftest import Clone
+from tests.end_to_end.nodes import boots, boots_or_none, identities, items, ready, until
+from tests.end_to_end.untouched import nothing_changes
 
 NODES = ["compute-0", "compute-1", "control-plane-0", "control-plane-1", "control-plane-2"]
 DOMAIN = "okd.lab.example"
-
-
-def ready(clone: Clone) -> set[str]:
-    """The names of all Ready nodes, as the real oc sees them."""
-    found = clone.oc("get", "nodes", "-o", "json")
-    return {
-        row["metadata"]["name"].partition(".")[0] for row in _items(found.text) if found.code == 0 and _is_ready(row)
-    }
-
-
-def _items(text: str) -> list[dict[str, Any]]:
-    # A warning on stderr may come after it.
-    return list(json.JSONDecoder().raw_decode(text, text.index("{"))[0]["items"]) if "{" in text else []
-
-
-def _is_ready(node: dict[str, Any]) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
-
-
-def until(condition: Any, seconds: float, what: str) -> float:
-    """Wait for a condition; how long it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"{what} did not come within {seconds:.0f} s"
-        time.sleep(2)
-    return time.monotonic() - started
-
-
-def identities(clone: Clone) -> dict[str, str]:
-    """Every machine's domain by name: its UUID and how often it was started."""
-    found = {}
-    for name in clone.inside("virsh", "list", "--all", "--name").ok().text.split():
-        if name.startswith("okd-dev-"):
-            found[name.removeprefix("okd-dev-")] = clone.inside("virsh", "domuuid", name).ok().text.strip()
-    return found
-
-
-def boots(clone: Clone) -> dict[str, str]:
-    rows = _items(clone.oc("get", "nodes", "-o", "json").ok().text)
-    return {row["metadata"]["name"].partition(".")[0]: row["status"]["nodeInfo"]["bootID"] for row in rows}
 
 
 def test_all_five_nodes_are_ready_through_the_load_balancer(clone: Clone) -> None:
@@ -76,7 +38,7 @@ def test_cluster_version_and_operators_are_available_and_nothing_waits_for_appro
     conditions = {one["type"]: one["status"] for one in version["status"]["conditions"]}
     assert conditions["Available"] == "True"
     assert version["status"]["desired"]["version"] == clone.output("release")["version"]
-    operators = _items(clone.oc("get", "clusteroperators", "-o", "json").ok().text)
+    operators = items(clone.oc("get", "clusteroperators", "-o", "json").ok().text)
     assert len(operators) >= 5
     for operator in operators:
         assert {one["type"]: one["status"] for one in operator["status"]["conditions"]}["Available"] == "True"
@@ -165,7 +127,7 @@ def test_foreign_requests_are_left_alone_while_declared_machines_join_and_no_con
         "another machine restarted"
     )
     pending = clone.oc("get", "csr", "-o", "json").ok().text
-    for row in _items(pending):
+    for row in items(pending):
         if row["metadata"]["name"].startswith("foreign-"):
             assert not row["status"].get("conditions"), f"{row['metadata']['name']} was answered"
             assert not row["status"].get("certificate")
@@ -237,17 +199,13 @@ def test_all_machines_powered_off_hard_and_started_are_ready_again_with_no_hand_
     clone.pulumi("preview", "--expect-no-changes").ok()
 
 
-def boots_or_none(clone: Clone) -> dict[str, str]:
-    found = clone.oc("get", "nodes", "-o", "json")
-    rows = _items(found.text) if found.code == 0 else []
-    return {row["metadata"]["name"]: row["status"]["nodeInfo"]["bootID"] for row in rows}
-
-
 def test_the_whole_cluster_stops_and_starts_in_good_order(clone: Clone) -> None:
     stopped = clone.stack("stop").ok().text
     assert "certificate" in stopped, "how long certificates stay good decides how long it may be off"
     states = clone.inside("virsh", "list", "--all").ok().text
     assert "running" not in states
+    with nothing_changes(clone, guests_run=False):
+        clone.pulumi("preview", "--expect-no-changes").ok()
     clone.stack("start").ok()
     assert ready(clone) == set(NODES)
     clone.pulumi("preview", "--expect-no-changes").ok()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.end_to_end.conftest import Clone
+from tests.end_to_end.clone import Clone
 from tests.topologies.conftest import keep_machines
 
 pytestmark = pytest.mark.extended

@@ -6,7 +6,8 @@ import sys
 
 import yaml
 
-from tests.end_to_end.conftest import Clone, host_snapshot, secrets_of
+from tests.end_to_end.clone import Clone
+from tests.end_to_end.conftest import host_snapshot, secrets_of
 
 
 def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journal(clone: Clone) -> None:
@@ -27,7 +28,7 @@ def test_no_secret_stands_in_the_clear_in_state_logs_previews_or_the_hosts_journ
     places = {"what commands printed": "\n".join(clone.transcript), "the host's journal": journal}
     for path in (clone.root / ".lab").rglob("*"):
         inside_guest_disk = path.suffix in {".qcow2", ".iso"} or "images" in path.parts
-        private = path.name == "passphrase" or path.name.startswith("test-k")
+        private = path.name == "passphrase" or path.name.startswith("test-")
         if path.is_file() and not path.is_symlink() and not inside_guest_disk and not private:
             places[str(path)] = path.read_text(errors="replace")
     for place, text in places.items():
