@@ -1,12 +1,14 @@
 """`python -m cluster.review --stack NAME --out DIR`: every file of a stack as it would be delivered.
 
-Owns reading a stack file without Pulumi and writing the files, path under DIR = path on the services host. Secrets are
-never known here and are written as REDACTED. Does not own what is in them.
+Owns reading a stack file without Pulumi and writing the files, path under DIR = path on the services host; without
+`--out`, the settings are checked and nothing is written. Secrets are never known here and are written as REDACTED. Does
+not own what is in them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,9 +57,28 @@ def stack_file(stack: str) -> Path:
 
 def stack_config(path: Path) -> dict[str, Any]:
     """A stack file's settings, without the project's prefix, and without secrets: Pulumi alone can read those."""
+    return {name: _parsed(value) for name, value in _readable(_sections(path)).items()}
+
+
+def hidden_sections(path: Path) -> list[str]:
+    """The sections of a stack file that are a secret as a whole."""
+    return [name for name, value in _sections(path).items() if isinstance(value, dict) and set(value) == {"secure"}]
+
+
+def _sections(path: Path) -> dict[str, Any]:
     document = yaml.load(path.read_text(), _UniqueKeys) or {}
-    config = _readable(document.get("config") or {})
-    return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
+    config = (document.get("config") or {}) if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise yaml.YAMLError(f"a mapping belongs under `config:`, with keys such as {PREFIX}cluster")
+    return {str(key).removeprefix(PREFIX): value for key, value in config.items() if str(key).startswith(PREFIX)}
+
+
+def _parsed(value: Any) -> Any:
+    """A section as `pulumi config set KEY JSON` writes it is text."""
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def _readable(value: Any) -> Any:
@@ -101,16 +122,26 @@ def planned(stack: str) -> Plan:
 
 
 def main(argv: list[str]) -> int:
-    """Write a stack's files; return the exit code."""
+    """Check a stack's settings and write its files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cluster.review")
     parser.add_argument("--stack", required=True)
-    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--out", type=Path)
     words = parser.parse_args(argv)
     try:
-        rendered = files(planned(words.stack))
-    except (OSError, SettingsError, yaml.YAMLError) as error:
+        if not words.out and (hidden := hidden_sections(stack_file(words.stack))):
+            print(f"only Pulumi can read {', '.join(hidden)} of stack {words.stack}, and checks the settings by itself")
+            return 0
+        plan = planned(words.stack)
+        rendered = files(plan) if words.out else {}
+    except yaml.YAMLError as error:
+        print(f"{stack_file(words.stack).name} is not the YAML that Pulumi reads: {error}", file=sys.stderr)
+        return 1
+    except (OSError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 1
+    if not words.out:
+        print(f"the settings of stack {words.stack} can be used: {len(plan.machines)} machines")
+        return 0
     for path, text in rendered.items():
         target = words.out / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import checkout, namespaces
-from lab.progress import StepFailed
+from lab import checkout, namespaces, remedies
+from lab.progress import StepFailed, say
 
 SALT = "encryptionsalt:"
 _KEPT_LINES = 1000
@@ -30,6 +30,9 @@ class Commands:
         self.stack = stack
         self.in_lab = in_lab
         self.environment = checkout.environment() if in_lab else {**checkout.environment(), **os.environ}
+        if in_lab:
+            # Pulumi would prefer it to the lab's own, and the state would need both shells' settings for good.
+            self.environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
         self.environment["PATH"] = checkout.environment()["PATH"]
         # The passphrase's salt then lives in the state alone, and Pulumi.<stack>.yaml stays as it is committed.
         self.environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
@@ -59,11 +62,8 @@ class Commands:
             argv, cwd=directory, env=self.environment, capture_output=True, text=True, check=False
         )  # fmt: skip
         if done.returncode:
-            raise StepFailed(
-                " ".join(argv),
-                done.stderr.strip().splitlines(),
-                "see the lines above; `make toolchain` repairs the tools",
-            )
+            told = done.stderr.strip().splitlines()
+            raise StepFailed(" ".join(argv), told, "; ".join(remedies.of(told)) or "see the lines above")
         return done.stdout
 
     def shown(self, argv: Sequence[str], *, stdin: str | None = None) -> int:
@@ -81,8 +81,13 @@ class Commands:
             return child.returncode
 
     def followed(self, argv: Sequence[str]) -> tuple[int, list[str]]:
-        """Run a command, show what it prints as it comes; return its exit code and the last lines."""
+        """Run a command, show what it prints as it comes; return its exit code and the last lines.
+
+        When it fails in words that leave alone who reads them, say what to do.
+        """
         sys.stdout.flush()
+        if argv[0] == "pulumi" and "--color" not in argv and sys.stdout.isatty():
+            argv = [*argv, "--color", "always"]
         kept: deque[str] = deque(maxlen=_KEPT_LINES)
         with (
             self._unsalted(),
@@ -96,6 +101,8 @@ class Commands:
             for line in child.stdout:
                 print(line, end="", flush=True)
                 kept.append(line.rstrip("\n"))
+        for remedy in remedies.of(kept) if child.returncode else ():
+            say(f"to do: {remedy}")
         return child.returncode, list(kept)
 
     def _where(self, argv: Sequence[str]) -> list[str]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from lab import checkout, kvm, libvirtd, namespaces
 from lab.progress import StepFailed, fail, say
 
-_NEEDS = {
+# The programs that it takes, with their Debian packages.
+NEEDS = {
     "libvirtd": "libvirt-daemon",
     "virsh": "libvirt-clients",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -123,7 +124,7 @@ def _alone() -> Iterator[None]:
 def _preflight() -> None:
     _require_root()
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    missing = {program: package for program, package in _NEEDS.items() if not shutil.which(program, path=path)}
+    missing = {program: package for program, package in NEEDS.items() if not shutil.which(program, path=path)}
     if missing:
         packages = " ".join(sorted(set(missing.values())))
         raise StepFailed(

@@ -24,10 +24,12 @@ from lab import (
     image,
     namespaces,
     power,
+    ready,
     release,
     residents,
     status,
     toolchain,
+    turn,
     update,
     upstream,
 )
@@ -72,10 +74,10 @@ def main(argv: list[str]) -> int:
             words.stack, in_lab=not words.own_libvirt, watch=words.watch, force=words.force, everything=words.all
         )
         return stack.run(words.verb)
-    except StepFailed as error:
-        return fail(error)
+    except (StepFailed, OSError) as error:
+        return fail(ready.explained(error))
     except KeyboardInterrupt:
-        return 130
+        return ready.interrupted()
 
 
 class Stack:
@@ -94,22 +96,20 @@ class Stack:
 
     def run(self, verb: str) -> int:
         """Run a verb; return an exit code."""
-        if not (checkout.ROOT / f"Pulumi.{self.name}.yaml").exists():
-            known = sorted(path.name.split(".")[1] for path in checkout.ROOT.glob("Pulumi.*.yaml"))
-            raise StepFailed(
-                f"no stack {self.name}: there is no Pulumi.{self.name}.yaml (there are: {', '.join(known)})",
-                remedy=f"copy Pulumi.prod.yaml to Pulumi.{self.name}.yaml and edit it, or name another stack",
-            )
+        ready.check(self.name, verb, in_lab=self.in_lab)
         if not self.in_lab and self.name in residents.stacks():
             raise StepFailed(
                 f"stack {self.name} stands in this checkout's lab, not on the libvirt that its settings name",
                 remedy=f"add LAB=1: make {verb} STACK={self.name} LAB=1",
             )
-        return getattr(self, verb)() or 0
+        with turn.of(self.name, verb):
+            return getattr(self, verb)() or 0
 
     def prepare(self, *, select: bool = True) -> None:
         """Set up all that is missing; quick when nothing is."""
-        toolchain.up()
+        toolchain.up(only=("packages", "venv"), lab=self.in_lab)
+        ready.settings(self.name)
+        toolchain.up(only=("pulumi", "plugins"))
         if self.in_lab:
             tools = release.start()
             image.build()
@@ -233,7 +233,7 @@ class Stack:
     def _pulumi(self, *words: str, say_on: TextIO | None = None) -> int:
         argv = ["pulumi", *words, "--stack", self.name, "--non-interactive"]
         say(f"running: {' '.join(argv)}", say_on)
-        return self.commands.shown(argv)
+        return self.commands.shown(argv) if say_on else self.commands.followed(argv)[0]
 
 
 if __name__ == "__main__":

@@ -9,34 +9,31 @@ from the Go modules pinned below this directory.
 from __future__ import annotations
 
 import fcntl
-import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from lab.checkout import LAB
-from lab.progress import StepFailed
+from lab.progress import say
 from lab.toolchain import engine, packages, plugins, venv
-from lab.toolchain.versions import MINIMUM_PYTHON
 
-STEPS: dict[str, Callable[[], None]] = {
-    "packages": packages.up,
-    "venv": venv.up,
-    "pulumi": engine.up,
-    "plugins": plugins.up,
-}
+STEPS = ("packages", "venv", "pulumi", "plugins")
 
 
-def up(only: Collection[str] = ()) -> None:
-    """Set up what is missing, all of it or the steps named. Quick when nothing is missing. Raises StepFailed."""
-    if sys.version_info < MINIMUM_PYTHON:
-        raise StepFailed(
-            f"Python {sys.version.split()[0]} is too old",
-            remedy=f"run it with Python {'.'.join(map(str, MINIMUM_PYTHON))} or newer",
-        )
+def up(only: Collection[str] = (), *, lab: bool = True) -> None:
+    """Set up what is missing, all of it or the steps named. Quick when nothing is missing. Raises StepFailed.
+
+    Without `lab`, of the packages only those that Pulumi itself needs, to work on a libvirt host elsewhere.
+    """
+    steps: dict[str, Callable[[], None]] = {
+        "packages": lambda: packages.up(lab=lab),
+        "venv": venv.up,
+        "pulumi": engine.up,
+        "plugins": plugins.up,
+    }
     with _alone():
-        for name, step in STEPS.items():
+        for name in STEPS:
             if not only or name in only:
-                step()
+                steps[name]()
 
 
 def status() -> list[tuple[str, str]]:
@@ -49,5 +46,9 @@ def _alone() -> Iterator[None]:
     """Let one process at a time change the tools."""
     LAB.mkdir(exist_ok=True)
     with (LAB / "toolchain.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another run in this checkout, which sets up the tools")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lab import toolchain
+from lab import ready, toolchain
 from lab.progress import StepFailed, fail
 
 
@@ -26,8 +26,10 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--only: no step {', '.join(unknown)}; there are {', '.join(toolchain.STEPS)}")
     try:
         toolchain.up(only)
-    except StepFailed as error:
-        return fail(error)
+    except (StepFailed, OSError) as error:
+        return fail(ready.explained(error))
+    except KeyboardInterrupt:
+        return ready.interrupted()
     return 0
 
 

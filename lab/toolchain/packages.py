@@ -75,32 +75,41 @@ PACKAGES = {
     "ca-certificates": "trust for downloads",
 }
 
+# What Pulumi and its plugins call themselves, wherever the libvirt host is.
+FOR_PULUMI = ("python3-venv", "libvirt-clients", "genisoimage", "xsltproc", "openssh-client", "ca-certificates")
+
 _NO_START = Path("/usr/sbin/policy-rc.d")
 _LISTS = Path("/var/lib/apt/lists")
 
 
-def missing() -> list[str]:
-    """Return which packages are not installed."""
+def missing(*, lab: bool = True) -> list[str]:
+    """Return which packages are not installed, of all or of those that Pulumi needs."""
+    wanted = [name for name in PACKAGES if lab or name in FOR_PULUMI]
     done = subprocess.run(
-        ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *PACKAGES],
+        ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True,
         text=True,
         check=False,  # fails when one name is unknown, and answers for the others
     )
     installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in wanted if name not in installed]
 
 
-def up() -> None:
+def up(*, lab: bool = True) -> None:
     """Install what is missing, starting nothing. Raises StepFailed."""
     if not shutil.which("dpkg-query"):
         say("this is no Debian: see lab/toolchain/packages.py for the tools that have to be there")
         return
-    if not (names := missing()):
+    if not (names := missing(lab=lab)):
         return
     by_hand = f"apt-get install --no-install-recommends {' '.join(names)}"
     if os.geteuid() != 0:
-        raise StepFailed(f"{len(names)} Debian packages are missing", names, f"as root: {by_hand}")
+        count = "1 Debian package is" if len(names) == 1 else f"{len(names)} Debian packages are"
+        raise StepFailed(
+            f"{count} missing, and only root can install what is missing",
+            [f"{name}: {PACKAGES[name]}" for name in names],
+            f"as root: {by_hand}",
+        )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     log = LOGS / "packages.log"
     if not any(_LISTS.glob("*_Packages*")):
@@ -109,7 +118,7 @@ def up() -> None:
             step="reading Debian's package lists",
             log=log,
             env=environment,
-            remedy="allow a mirror",
+            remedy="let apt-get reach a Debian mirror (/etc/apt/sources.list)",
         )
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
     what = f"installing {len(names)} Debian packages ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PULUMI = "3.257.0"
-MINIMUM_PYTHON = (3, 11)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -60,7 +60,7 @@ def test_missing_packages_are_asked_for_by_name_without_root(monkeypatch: pytest
     monkeypatch.setattr(packages, "PACKAGES", {"no-such-package": "a test", "coreutils": "always there"})
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert packages.missing() == ["no-such-package"]
-    with pytest.raises(StepFailed, match="1 Debian packages are missing") as caught:
+    with pytest.raises(StepFailed, match="1 Debian package is missing") as caught:
         packages.up()
     assert caught.value.remedy == "as root: apt-get install --no-install-recommends no-such-package"
 
