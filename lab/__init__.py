@@ -9,9 +9,9 @@ import sys
 MINIMUM_PYTHON = (3, 11)
 
 if sys.version_info < MINIMUM_PYTHON:
+    found, wanted = (".".join(map(str, version[:2])) for version in (sys.version_info, MINIMUM_PYTHON))
     sys.stderr.write(
-        f"FAILED: {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}: too old; nothing was created\n"
-        f"  to do: install Python {MINIMUM_PYTHON[0]}.{MINIMUM_PYTHON[1]} or newer (Debian 12 has it) and put it first "
-        "on PATH, under the name python3\n"
+        f"FAILED: {sys.executable} is Python {found}, which is too old; nothing was created or changed\n"
+        f"  to do: install Python {wanted} or newer (Debian 12 has it) and put it first on PATH, under the name python3\n"
     )
     sys.exit(1)

@@ -29,7 +29,7 @@ def obstacles(*, in_lab: bool) -> list[Obstacle]:
             f"{FILE} is {state}, and {STATE} holds {', '.join(stacks)}, encrypted with what was in it",
             "no secret of the state could be read: the stack could neither be changed nor destroyed",
             "put the file back from a copy. If there is none: end the lab (python3 -m lab.hypervisor down), which "
-            f"takes along all that stands in it; remove by hand what stands on another libvirt host; then begin anew: {lost}",
+            f"takes along all that stands in it; remove by hand what stands on other libvirt hosts; then: {lost}",
         )
     ]
 

@@ -33,7 +33,7 @@ def of(stack: str, verb: str) -> Iterator[None]:
             other = file.read().strip() or "it has just begun"
             raise StepFailed(
                 f"another run works on stack {stack} ({other}): this one did nothing",
-                remedy="wait for its end (`make status` shows how far it is) or stop it with Ctrl-C; then run this again",
+                remedy="wait for its end (`make status` shows how far it is); then run the same again",
             ) from None
         file.truncate(0)
         file.write(f"`{verb}`, pid {os.getpid()}, since {time.strftime('%H:%M:%S')}\n")
