@@ -7,13 +7,15 @@ follow from other settings (settings.py), nor relations between values (settings
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from cluster.section import Section
 from cluster.values import (
     UNSET,
+    UNSET_NETWORK,
     AbsolutePath,
     Address,
     Count,
@@ -25,13 +27,44 @@ from cluster.values import (
     Memory,
     Network,
     Sha256,
+    Switch,
+    refused,
 )
+
+TRANSPORTS = ("", "unix", "ssh", "tls", "tcp")
+
+
+def libvirt_uri(value: Any) -> str:
+    """The URI of a system libvirt that makes QEMU machines."""
+    text = value.strip() if isinstance(value, str) else ""
+    fix = "write a libvirt URI such as qemu:///system or qemu+ssh://user@host/system"
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise refused("libvirt would not understand it", fix) from error
+    driver, _, transport = parts.scheme.partition("+")
+    if "://" not in text or not driver or any(character.isspace() for character in text):
+        raise refused("libvirt would not understand it", fix)
+    if driver != "qemu" or transport not in TRANSPORTS:
+        raise refused(f"no way to QEMU machines: {parts.scheme} is none of qemu, qemu+ssh, qemu+tls and qemu+tcp", fix)
+    if parts.netloc in ("system", "session") and not parts.path.strip("/"):
+        raise refused(f"with two slashes {parts.netloc} is the name of a host", f"write qemu:///{parts.netloc}")
+    if parts.path == "/session":
+        raise refused("a user's own libvirt may make no networks", fix)
+    if parts.path != "/system":
+        raise refused("does not end in /system, which says which libvirt of the host is meant", fix)
+    if transport in ("ssh", "tls", "tcp") and not parts.hostname:
+        raise refused(f"{transport} leads to another host, and none is named", fix)
+    return text
+
+
+LibvirtUri = Annotated[str, BeforeValidator(libvirt_uri)]
 
 
 class Hypervisor(Section):
     """The libvirt host."""
 
-    uri: Annotated[str, Field(pattern=r"^[a-z]+(\+[a-z0-9]+)?://\S*$")] = "qemu:///system"
+    uri: LibvirtUri = "qemu:///system"
     accelerator: Literal["auto", "kvm", "qemu"] = "auto"
     pool_path: AbsolutePath | None = None
 
@@ -41,13 +74,13 @@ class ClusterNetwork(Section):
 
     cidr: Network = IPv4Network("192.168.200.0/24")
     router: Address | None = None
-    mtu: Annotated[int, Field(ge=1280, le=9216)] = 1500
+    mtu: Annotated[int, Field(strict=True, ge=68, le=9216)] = 1500
 
 
 class Uplink(Section):
     """The services host's way out: a NAT network of our own, or an existing bridge of the hypervisor."""
 
-    cidr: Network = IPv4Network("192.168.125.0/24")
+    cidr: Network = UNSET_NETWORK
     address: Address = UNSET
     gateway: Address = UNSET
     bridge: Interface | None = None
@@ -74,4 +107,4 @@ class Services(Section):
     memory_mib: Memory = 4096
     disk_gib: Disk = 20
     registry_gib: Disk = 100
-    protect_registry: bool = True
+    protect_registry: Switch = True

@@ -14,19 +14,20 @@ from urllib.parse import urlsplit
 
 from cluster import user_manifests
 from cluster.install_settings import Install
+from cluster.machine_checks import roles_unsure
+from cluster.network_checks import reserved
 from cluster.project_files import resolved
-from cluster.settings_problems import Problem
-from cluster.values import LABEL
+from cluster.settings_problems import Problem, Refused
+from cluster.values import LABEL, UNSET_NETWORK
 from cluster.versions import SOURCE_POLICY
 
 if TYPE_CHECKING:
     from cluster.settings import Settings
 
-# OVN-Kubernetes' own: join switch, transit switch, and what it hides node addresses behind.
+# OVN-Kubernetes' own; what it hides node addresses behind is link-local and refused as such.
 OVN_NETWORKS = {
     IPv4Network("100.64.0.0/16"): "OVN-Kubernetes' join switch",
     IPv4Network("100.88.0.0/16"): "OVN-Kubernetes' transit switch",
-    IPv4Network("169.254.0.0/17"): "OVN-Kubernetes' masquerading",
 }
 MCO_POOLS = ("master", "worker", "arbiter")
 # The installer adds ten characters to it in the names it makes.
@@ -34,27 +35,33 @@ CLUSTER_NAME_LIMIT = 54
 BIGGEST_SERVICE_NETWORK = 12
 
 
-def check(settings: Settings, directory: Path | None) -> Iterator[Problem]:
-    """Every relation but those of networks; `directory` as in release_checks."""
+def check(settings: Settings, refused: Refused, directory: Path | None) -> Iterator[Problem]:
+    """Every relation that does not hold; `directory` as in release_checks."""
     install, release = settings.install, settings.release
     if len(settings.cluster.name) > CLUSTER_NAME_LIMIT:
         harm = f"longer than {CLUSTER_NAME_LIMIT} characters: the installer refuses it"
         yield Problem("cluster.name", settings.cluster.name, harm, "shorten it")
-    if install.source_policy and release.version and not release.okd.since(SOURCE_POLICY):
+    old = release.version and not release.okd.since(SOURCE_POLICY)
+    if install.source_policy and old and not refused.touches("release.image", "release.version"):
         yield Problem(
             "install.sourcePolicy",
             install.source_policy,
             f"the installer of {release.version} does not know it and goes on without: nodes would try the sources",
             "leave it out (the cluster network has no way to them), or take a release since 4.21",
         )
-    yield from _proxy(install)
-    yield from _pools(settings)
+    if not refused.touches("install.clusterNetwork", "install.serviceNetwork"):
+        yield from _networks(settings, refused)
+    if not refused.touches("install.clusterNetwork", "install.hostPrefix"):
+        yield from _room(settings)
+    if not refused.touches("install.proxy"):
+        yield from _proxy(install)
+    if not roles_unsure(refused):
+        yield from _pools(settings, sure=not refused.touches("install.schedulableControlPlane"))
     if directory is not None and install.manifests is not None:
         yield from _manifests(install, directory)
 
 
-def networks(settings: Settings, *, cluster: bool = True, uplink: bool = True) -> Iterator[Problem]:
-    """Networks that overlap; `cluster` and `uplink` say whether those two settings can be relied on."""
+def _networks(settings: Settings, refused: Refused) -> Iterator[Problem]:
     install = settings.install
     pods, services = install.cluster_network, install.service_network
     inner = {"install.clusterNetwork": (pods, "pods"), "install.serviceNetwork": (services, "cluster services")}
@@ -63,8 +70,9 @@ def networks(settings: Settings, *, cluster: bool = True, uplink: bool = True) -
         "install.clusterNetwork": pods != usual.cluster_network,
         "install.serviceNetwork": services != usual.service_network,
     }
-    outer = {"network.cidr": settings.network.cidr} if cluster else {}
-    outer |= {"uplink.cidr": settings.uplink.cidr} if uplink else {}
+    outer = {} if refused.touches("network.cidr") else {"network.cidr": settings.network.cidr}
+    if not refused.touches("uplink.cidr", "uplink.bridge") and settings.uplink.cidr != UNSET_NETWORK:
+        outer["uplink.cidr"] = settings.uplink.cidr
     for (outside, network), (inside, (taken, user)) in product(outer.items(), inner.items()):
         if network.overlaps(taken) and chosen[inside]:
             yield _overlap(inside, taken, f"{outside} {network}", user)
@@ -78,7 +86,11 @@ def networks(settings: Settings, *, cluster: bool = True, uplink: bool = True) -
     for (name, network), (taken, user) in product(every.items(), OVN_NETWORKS.items()):
         if network.overlaps(taken):
             yield _overlap(name, network, f"{taken}, which OKD uses for {user}", "it")
-    yield from _room(settings)
+    for name in inner:
+        yield from reserved(name, inner[name][0])
+    if services.prefixlen < BIGGEST_SERVICE_NETWORK:
+        harm = f"larger than /{BIGGEST_SERVICE_NETWORK}: the installer refuses it"
+        yield Problem("install.serviceNetwork", str(services), harm, "choose a /16")
 
 
 def _overlap(setting: str, network: IPv4Network, other: str, what: str) -> Problem:
@@ -88,13 +100,6 @@ def _overlap(setting: str, network: IPv4Network, other: str, what: str) -> Probl
 
 def _room(settings: Settings) -> Iterator[Problem]:
     install = settings.install
-    if install.service_network.prefixlen < BIGGEST_SERVICE_NETWORK:
-        yield Problem(
-            "install.serviceNetwork",
-            str(install.service_network),
-            f"larger than /{BIGGEST_SERVICE_NETWORK}: the installer refuses it",
-            "choose a /16",
-        )
     prefix, network = install.host_prefix, install.cluster_network
     nodes = len(settings.machines) - 1
     subnets = 2 ** (prefix - network.prefixlen) if prefix >= network.prefixlen else 0
@@ -130,11 +135,11 @@ def _proxy(install: Install) -> Iterator[Problem]:
                 yield Problem(f"install.proxy.{name}", str(url), harm, "give the address of a real proxy")
 
 
-def _pools(settings: Settings) -> Iterator[Problem]:
+def _pools(settings: Settings, *, sure: bool) -> Iterator[Problem]:
     install = settings.install
     used = {str(machine.pool) for machine in settings.machines.values()}
     compute = {name for name in used if name in settings.pools and settings.pools[name].role == "compute"}
-    if install.schedulable_control_plane is False and not compute:
+    if sure and install.schedulable_control_plane is False and not compute:
         yield Problem(
             "install.schedulableControlPlane",
             "false",

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 
 from cluster.project_files import ProjectPath
 from cluster.section import Section
-from cluster.values import LABEL, Network, refused
+from cluster.values import LABEL, Network, Switch, refused
 
 SSH_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/]+={0,2})( .*)?")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
@@ -86,7 +86,7 @@ SshKey = Annotated[str, BeforeValidator(ssh_key)]
 ProxyUrl = Annotated[str, BeforeValidator(proxy_url)]
 Unproxied = Annotated[str, BeforeValidator(unproxied)]
 UserName = Annotated[str, BeforeValidator(user_name)]
-Minutes = Annotated[int, Field(ge=1, le=24 * 60)]
+Minutes = Annotated[int, Field(strict=True, ge=1, le=24 * 60)]
 
 
 class Proxy(Section):
@@ -100,7 +100,7 @@ class Proxy(Section):
 class AdminUser(Section):
     """A user with a password and all rights, for when no other login works."""
 
-    enabled: bool = True
+    enabled: Switch = True
     name: UserName = "admin"
 
 
@@ -119,20 +119,20 @@ class Install(Section):
     """The cluster's own networks, its users, and the manifests that it is installed with."""
 
     cluster_network: Network = IPv4Network("10.128.0.0/14")
-    host_prefix: Annotated[int, Field(ge=8, le=28)] = 23
+    host_prefix: Annotated[int, Field(strict=True, ge=8, le=28)] = 23
     service_network: Network = IPv4Network("172.30.0.0/16")
     ssh_keys: tuple[SshKey, ...] = ()
     proxy: Proxy | None = None
     source_policy: Literal["NeverContactSource", "AllowContactingSource"] | None = None
     schedulable_control_plane: Literal["auto", True, False] = "auto"
-    chrony: bool = True
-    machine_config_pools: bool = True
+    chrony: Switch = True
+    machine_config_pools: Switch = True
     image_registry: Literal["removed", "emptyDir", "default"] = "removed"
     samples_operator: Literal["removed", "default"] = "removed"
     default_catalog_sources: Literal["disabled", "default"] = "disabled"
     admin_user: AdminUser = AdminUser()
-    ingress_certificate: bool = True
-    release_signature: bool = True
+    ingress_certificate: Switch = True
+    release_signature: Switch = True
     manifests: ProjectPath | None = None
-    keep_bootstrap: bool = False
+    keep_bootstrap: Switch = False
     limits: Limits = Limits()

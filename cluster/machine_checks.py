@@ -6,12 +6,13 @@ Owns these cross checks and their harm and fix. Does not own addresses (settings
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cluster.names import Names, derived_mac
-from cluster.settings_problems import Problem
+from cluster.settings_problems import Problem, Refused
 from cluster.values import LABEL
 
 if TYPE_CHECKING:
@@ -24,8 +25,26 @@ TAKEN_NAMES = {
     "ns": "the name server's record",
     "dns": "the name server's record",
     "apps": "the domain of the ingress wildcard",
+    "localhost": "every machine's name for itself: nodes would wait for another",
 }
 HOST_NAME_LIMIT = 63
+ROLES = re.compile(r"machines|pools|machines\.[^.]+(\.pool)?|pools\.[^.]+(\.role)?")  # settings that decide roles
+
+
+def roles_unsure(refused: Refused) -> bool:
+    """Whether the role of some machine hangs on a value that was refused."""
+    return any(ROLES.fullmatch(setting) for setting in refused.settings)
+
+
+def domain(settings: Settings) -> Iterator[Problem]:
+    """A search domain with no wildcard directly under it, which would answer for every name that is not there."""
+    name, base = settings.cluster.name, settings.cluster.base_domain
+    harm = "a wildcard would answer under the cluster's search domain, so that every name that is not there is found"
+    if name == "apps":
+        yield Problem("cluster.name", name, f"{harm}, if {base} is a cluster's domain", "choose another, e.g. okd")
+    elif "apps" in base.split("."):
+        outside = base.split(".apps.")[-1].removeprefix("apps.")
+        yield Problem("cluster.baseDomain", base, f"inside a cluster's *.apps: {harm}", f"write {outside}")
 
 
 def macs(settings: Settings) -> Iterator[Problem]:

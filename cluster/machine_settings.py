@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cluster.section import Section
-from cluster.values import UNSET, Address, Count, Disk, KernelArgument, Mac, Memory, Sha256, Url
+from cluster.values import UNSET, Address, Count, Disk, KernelArgument, Mac, Memory, Sha256, Switch, Url
 
 Role = Literal["bootstrap", "control-plane", "compute"]
 
@@ -54,7 +54,7 @@ class BootImage(Section):
     initramfs: BootFile | None = None
     rootfs: BootFile | None = None
     kernel_arguments: tuple[KernelArgument, ...] = ()
-    reports_back: bool = False
+    reports_back: Switch = False
 
 
 DEFAULT_POOLS: dict[str, dict[str, Any]] = {

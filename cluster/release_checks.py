@@ -5,14 +5,14 @@ Owns these cross checks and their harm and fix. Does not own the cluster's netwo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.certificates import certificates
 from cluster.project_files import resolved
 from cluster.release_settings import Release, tag_version
-from cluster.settings_problems import Problem
+from cluster.settings_problems import Problem, Refused
 from cluster.versions import SCOS, SCOS_NAMED, SCOS_ONLY, Version
 
 if TYPE_CHECKING:
@@ -22,23 +22,34 @@ if TYPE_CHECKING:
 SHOW_STREAM = "openshift-install coreos print-stream-json of a release since 4.19 names one"
 
 
-def check(settings: Settings, directory: Path | None) -> Iterator[Problem]:
+def check(settings: Settings, refused: Refused, directory: Path | None) -> Iterator[Problem]:
     """Every relation that does not hold; `directory` is the project's, None to leave files of this machine alone."""
     release = settings.release
-    yield from _identity(release)
-    yield from _sources(release)
-    if release.operator_catalogs and release.engine != "oc-mirror":
+    if not refused.touches("release.image", "release.version", "release.digest"):
+        yield from _identity(release)
+    if not refused.touches("release.image", "release.version", "release.sources"):
+        yield from _sources(release)
+    if release.operator_catalogs and release.engine != "oc-mirror" and not refused.touches("release.engine"):
         yield Problem(
             "release.operatorCatalogs",
             ", ".join(one.catalog for one in release.operator_catalogs),
             "oc mirrors no catalogs, so they would be missing from the cluster without a word",
             "set release.engine to oc-mirror, or remove them",
         )
-    yield from _boot_files(settings.boot_image)
-    if release.version is not None:
-        yield from _boot_image(settings.boot_image, release.okd)
+    yield from _twice("release.additionalImages", release.additional_images)
+    yield from _twice("release.operatorCatalogs", [one.catalog for one in release.operator_catalogs])
+    if not refused.touches("bootImage"):
+        yield from _boot_files(settings.boot_image)
+        if release.version is not None and not refused.touches("release.image", "release.version"):
+            yield from _boot_image(settings.boot_image, release.okd)
     if directory is not None:
         yield from _certificates(release, directory)
+
+
+def _twice(setting: str, given: Sequence[str]) -> Iterator[Problem]:
+    for number, one in enumerate(given):
+        if one in given[:number]:
+            yield Problem(f"{setting}[{number}]", one, "listed twice", "remove it")
 
 
 def _identity(release: Release) -> Iterator[Problem]:

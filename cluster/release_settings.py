@@ -62,7 +62,7 @@ class Release(Section):
     trusted_certificates: tuple[ProjectPath, ...] = ()
     client: Client = Client()
     engine: Literal["oc", "oc-mirror"] = "oc"
-    attempts: Annotated[int, Field(ge=1, le=50)] = 5
+    attempts: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
     additional_images: tuple[PinnedImage, ...] = ()
     operator_catalogs: tuple[OperatorCatalog, ...] = ()
     media: AbsolutePath | None = None

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import Field, PrivateAttr
 
-from cluster import settings_checks
+from cluster import settings_checks, uplink_checks
 from cluster.check_settings import Checks
 from cluster.host_settings import ClusterNetwork, Hypervisor, Services, Uplink
 from cluster.install_settings import Install
@@ -22,8 +22,9 @@ from cluster.machine_settings import DEFAULT_POOLS, BootImage, Machine, Pool, Ro
 from cluster.project_files import PROJECT
 from cluster.release_settings import Release
 from cluster.section import Section
-from cluster.settings_problems import Problem, SettingsError, examine, merged
-from cluster.values import UNSET, Domain, Label
+from cluster.settings_form import examine, merged
+from cluster.settings_problems import Problem, SettingsError
+from cluster.values import UNSET, UNSET_NETWORK, Domain, Label
 
 __all__ = ["Problem", "Role", "Settings", "SettingsError"]
 
@@ -103,10 +104,8 @@ class Settings(Section):
         if services.address == UNSET and cidr.num_addresses > 2:
             services = services.model_copy(update={"address": cidr.broadcast_address - 1})
         router = self.network.router or services.address
-        way_out = {
-            "address": uplink.address if uplink.address != UNSET else _nth(uplink.cidr, 10),
-            "gateway": uplink.gateway if uplink.gateway != UNSET else _nth(uplink.cidr, 1),
-        }
+        if uplink.bridge is None:
+            uplink = self._own_uplink(stack)
         pool_path = self.hypervisor.pool_path or f"/var/lib/libvirt/images/okd-{stack}"
         machines = {
             name: machine.model_copy(update={"pool": machine.pool or default_pool(name)})
@@ -116,7 +115,7 @@ class Settings(Section):
             update={
                 "services": services,
                 "network": self.network.model_copy(update={"router": router}),
-                "uplink": uplink.model_copy(update=way_out),
+                "uplink": uplink,
                 "hypervisor": self.hypervisor.model_copy(update={"pool_path": pool_path}),
                 "machines": machines,
                 "release": self.release.complete(),
@@ -124,6 +123,22 @@ class Settings(Section):
         )
         complete._stack, complete._directory = stack, directory
         return complete
+
+    def _own_uplink(self, stack: str) -> Uplink:
+        """The uplink with what follows from its network, which follows from the stack's name."""
+        uplink, inner = self.uplink, self.install
+        cidr = uplink.cidr
+        if cidr == UNSET_NETWORK:
+            cidr = uplink_checks.derived(stack, (self.network.cidr, inner.cluster_network, inner.service_network))
+            if cidr == UNSET_NETWORK:
+                return uplink
+        return uplink.model_copy(
+            update={
+                "cidr": cidr,
+                "address": uplink.address if uplink.address != UNSET else _nth(cidr, min(10, cidr.num_addresses - 2)),
+                "gateway": uplink.gateway if uplink.gateway != UNSET else _nth(cidr, 1),
+            }
+        )
 
 
 def _nth(network: IPv4Network, number: int) -> IPv4Address:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-UNSET = IPv4Address(0)  # an address that was not given; settings_checks reports what must be, so no plan sees it
+# An address and a network that were not given; what must be is reported, so no plan sees them.
+UNSET, UNSET_NETWORK = IPv4Address(0), IPv4Network(0)
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,12 +39,18 @@ def address(value: Any) -> IPv4Address:
     if isinstance(value, IPv4Address):
         return value
     text = _text(value, "an address")
+    plain, slash, _ = text.partition("/")
     try:
+        if slash:
+            raise refused(
+                "an address and a prefix length: the network is told by its own setting", f"write {IPv4Address(plain)}"
+            )
         return IPv4Address(text)
     except AddressValueError as error:
-        raise refused(
-            "not an IPv4 address, so nothing could be leased or bound to it", "write it as 192.168.200.10"
-        ) from (error)
+        fix = "write it as 192.168.200.10"
+        if re.fullmatch(r"[0-9a-fA-F]*:[0-9a-fA-F:.]+", text):
+            raise refused("an IPv6 address, and the cluster is built on IPv4 alone", fix) from error
+        raise refused("not an IPv4 address, so nothing could be leased or bound to it", fix) from error
 
 
 def network(value: Any) -> IPv4Network:
@@ -51,6 +59,8 @@ def network(value: Any) -> IPv4Network:
         return value
     text = _text(value, "a network")
     fix = "write it as 192.168.200.0/24"
+    if re.fullmatch(r"[0-9a-fA-F]*:[0-9a-fA-F:.]+(/.*)?", text):
+        raise refused("an IPv6 network, and the cluster is built on IPv4 alone", fix)
     if "/" not in text:
         raise refused("a network without its prefix length is a single address", fix)
     try:
@@ -78,6 +88,11 @@ def mac(value: Any) -> str:
             "a multicast MAC (odd first byte): no network card may have it and libvirt refuses it",
             "make the first byte even, e.g. 52:54:00:…",
         )
+    if text.startswith("fe:"):
+        raise refused(
+            "libvirt keeps MACs that start with fe for its own ends of the cards and refuses them for machines",
+            "begin it with 52:54:00, or leave it out to have one derived",
+        )
     if text == "00:00:00:00:00:00":
         raise refused("the all-zero MAC belongs to no network card", "leave it out to have one derived")
     return text
@@ -97,6 +112,13 @@ def label(value: Any) -> str:
 def domain(value: Any) -> str:
     """A DNS domain of at least one label, without a trailing dot."""
     text = _text(value, "a domain").removesuffix(".")
+    if text.startswith("*."):
+        raise refused(
+            "a wildcard is a record, not a domain; the ingress gets its own, *.apps below the cluster's domain",
+            f"write {text[2:]}",
+        )
+    if re.fullmatch(r"[0-9.]+", text):
+        raise refused("numbers alone are an address, never a domain", "write a name such as example.com")
     if not text or not all(LABEL.fullmatch(part) for part in text.split(".")):
         raise refused(
             "not a DNS domain, so the name server would refuse the zone",
@@ -126,12 +148,24 @@ def interface(value: Any) -> str:
     return text
 
 
+def port_holds(text: str) -> bool:
+    """Whether the port of a URL, if it has one, is a port's number."""
+    try:
+        return urlsplit(text).port != 0
+    except ValueError:
+        return False
+
+
 def location(value: Any) -> str:
     """A path, or an http(s) URL, of a file."""
     text = _text(value, "a location")
     scheme = text.split("://", 1)[0] if "://" in text else ""
     if not text or any(character.isspace() for character in text) or scheme not in ("", "http", "https"):
         raise refused("neither a path nor an http(s) URL, so the file cannot be had", "give a path or http(s)://…")
+    if text.startswith("~"):
+        raise refused("no shell reads this, so ~ is no home directory", "write the path in full")
+    if scheme and not port_holds(text):
+        raise refused("its port is not one between 1 and 65535", "give a path or http(s)://host:port/path")
     return text
 
 
@@ -140,6 +174,8 @@ def url(value: Any) -> str:
     text = _text(value, "a URL")
     if not re.fullmatch(r"https?://[^\s/'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]", text):
         raise refused("not the http(s) URL of a file: the services host downloads it", "write http(s)://host/path/file")
+    if not port_holds(text):
+        raise refused("its port is not one between 1 and 65535", "write http(s)://host:port/path/file")
     return text
 
 
@@ -167,11 +203,14 @@ def kernel_argument(value: Any) -> str:
 
 
 def absolute_path(value: Any) -> str:
-    """An absolute path on the hypervisor."""
+    """An absolute path on another machine."""
     text = _text(value, "a path")
     if not re.fullmatch(r"/[A-Za-z0-9._/-]+", text):
-        raise refused("libvirt needs an absolute path of plain characters", "write it as /var/lib/libvirt/images/okd")
-    return text.rstrip("/")
+        raise refused("not an absolute path of plain characters", "write it as /var/lib/libvirt/images/okd")
+    clean = re.sub("/{2,}", "/", text).rstrip("/")
+    if not clean or {".", ".."} & set(clean.split("/")):
+        raise refused("the top of the file system, or a path that leads through . or ..", "write where it really lies")
+    return clean
 
 
 Address = Annotated[IPv4Address, BeforeValidator(address)]
@@ -186,6 +225,8 @@ Url = Annotated[str, BeforeValidator(url)]
 Host = Annotated[str, BeforeValidator(host)]
 KernelArgument = Annotated[str, BeforeValidator(kernel_argument)]
 AbsolutePath = Annotated[str, BeforeValidator(absolute_path)]
-Count = Annotated[int, Field(ge=1, le=1024)]
-Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
-Disk = Annotated[int, Field(ge=1, le=64 * 1024)]
+# Strict: text that looks like a number, or `true`, would pass otherwise.
+Count = Annotated[int, Field(strict=True, ge=1, le=1024)]
+Memory = Annotated[int, Field(strict=True, ge=64, le=16 * 1024 * 1024)]
+Disk = Annotated[int, Field(strict=True, ge=1, le=64 * 1024)]
+Switch = Annotated[bool, Field(strict=True)]

@@ -72,7 +72,7 @@ def test_only_the_uplink_leads_out(dev: Plan, hard_way: Plan) -> None:
             {"to": "0.0.0.0/0", "via": str(plan.settings.uplink.gateway)}
         ]
     assert "nameservers" not in yaml.safe_load(seed(dev).network_config)["ethernets"]["uplink"]
-    assert network["ethernets"]["uplink"]["nameservers"] == {"addresses": ["192.168.122.1"]}
+    assert network["ethernets"]["uplink"]["nameservers"] == {"addresses": ["10.20.0.2", "10.20.0.3"]}
 
 
 def test_the_network_file_has_no_anchors(dev: Plan) -> None:

@@ -121,8 +121,8 @@ def test_defaults_follow_from_other_settings() -> None:
     settings = Settings.parse(config, "blue")
     assert str(settings.services.address) == "192.168.200.126"
     assert settings.network.router == settings.services.address
-    assert str(settings.uplink.address) == "192.168.122.10"
-    assert str(settings.uplink.gateway) == "192.168.122.1"
+    assert str(settings.uplink.address) == "192.168.126.10"
+    assert str(settings.uplink.gateway) == "192.168.126.1"
     assert settings.hypervisor.pool_path == "/var/lib/libvirt/images/okd-blue"
 
 
