@@ -16,13 +16,13 @@ from components.services import Services, ServicesArgs
 from components.services_host import ServicesHost, ServicesHostArgs
 from components.ssh_access import SshAccess
 
-plan = config.plan()
+plan, facts = config.planned()
 pki = Pki("pki", PkiArgs.of(plan))
 registry_user = HtpasswdUser("registry-access", registry.USER)
 admin = HtpasswdUser("admin-access", plan.settings.install.admin_user.name)
 ssh = SshAccess("ssh")
 
-hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan))
+hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
 on_libvirt = pulumi.ResourceOptions(providers=[hypervisor.provider])
 networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
 services_host = ServicesHost(

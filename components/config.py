@@ -8,28 +8,34 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG
 
-from cluster import changes
+from cluster import changes, preflight
 from cluster.before import Before
+from cluster.host_facts import HostFacts
 from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
+from components import host_look
 from components.installation import COMPLETE
 
 
-def plan() -> Plan:
-    """The plan of the current stack; what it changes on machines that are there is said in words.
+def planned() -> tuple[Plan, HostFacts]:
+    """The current stack's plan and what its libvirt host is seen to be; what it changes there is said in words.
 
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing has been registered by then.
     """
     try:
-        planned = Plan.of(_settings(), _before())
-        if problems := changes.refused(planned.before.outputs, planned):
+        plan = Plan.of(_settings(), _before())
+        facts = host_look.look(plan)
+        found = preflight.findings(plan, facts)
+        if problems := [*changes.refused(plan.before.outputs, plan), *found.refused]:
             raise SettingsError(problems)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
-    for line in changes.described(planned.before.outputs, planned):
+    for problem in found.warned:
+        pulumi.log.warn(str(problem))
+    for line in changes.described(plan.before.outputs, plan):
         pulumi.log.info(line)
-    return planned
+    return plan, facts
 
 
 def _settings() -> Settings:

@@ -13,6 +13,8 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, settings, stack
 
+from cluster.host_facts import HostFacts, Processors
+from cluster.plan import Plan
 from tests.conftest import ROOT, UPSTREAM_CA, stack_config
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -150,10 +152,14 @@ def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, st
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
-    """Runs the program for a shipped stack, optionally with changed settings; the hypervisor offers emulation."""
-    from components import hypervisor, ignition_age, services_host
+    """Runs the program for a shipped stack, optionally with changed settings; the hypervisor offers what it asks for."""
+    from components import host_look, ignition_age, services_host
 
-    monkeypatch.setattr(hypervisor, "_offers", lambda uri, kind: kind == "qemu")
+    def offered(plan: Plan) -> HostFacts:
+        types = {"qemu", plan.settings.hypervisor.accelerator}
+        return HostFacts(processors=Processors("x86_64", frozenset(types), virtual=True))
+
+    monkeypatch.setattr(host_look, "look", offered)
     monkeypatch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
     monkeypatch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components.hypervisor import accelerator
 from components.image import image_digest
 
 
@@ -21,9 +20,3 @@ def test_another_image_than_declared_ends_in_a_message(tmp_path: Path) -> None:
     image.write_bytes(b"another")
     with pytest.raises(pulumi.RunError, match=r"services\.image\.sha256.*not the image that was reviewed"):
         image_digest(str(image), "0" * 64)
-
-
-def test_a_hypervisor_that_cannot_be_asked_ends_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(pulumi.RunError, match=r"hypervisor\.accelerator=auto needs `virsh`.*libvirt-clients"):
-        accelerator("qemu:///system", "auto")

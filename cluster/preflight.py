@@ -1,0 +1,44 @@
+"""What stands in a plan's way on its libvirt host and on this machine, found before anything is made.
+
+Owns putting all findings together, and the choice between hardware virtualization and emulation. Does not own the look
+itself (components/host_look.py) nor removing what is found. A fact that could not be learned gives no finding, and
+neither does room for a stack that stands already and stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster import preflight_networks, preflight_objects, preflight_reach, preflight_room
+from cluster.host_facts import HostFacts
+from cluster.plan import Plan
+from cluster.preflight_look import Look
+from cluster.settings_problems import Problem
+
+CHECKS = (preflight_reach.findings, preflight_objects.findings, preflight_networks.findings, preflight_room.findings)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`refused` ends the run before anything is made; `warned` is said and no more."""
+
+    refused: tuple[Problem, ...] = ()
+    warned: tuple[Problem, ...] = ()
+
+
+def findings(plan: Plan, facts: HostFacts) -> Findings:
+    """Everything that was found, in the order in which it is looked for."""
+    look = Look(plan, facts)
+    found = [one for check in CHECKS for one in check(look)]
+    by_severity = {
+        severity: tuple(one.problem for one in found if one.severity == severity) for severity in ("refuse", "warn")
+    }
+    return Findings(refused=by_severity["refuse"], warned=by_severity["warn"])
+
+
+def domain_type(plan: Plan, facts: HostFacts) -> str:
+    """The libvirt domain type, `kvm` or `qemu`, for `hypervisor.accelerator`: `auto` is kvm where it is offered."""
+    wanted = plan.settings.hypervisor.accelerator
+    if wanted != "auto":
+        return wanted
+    return "kvm" if facts.processors and "kvm" in facts.processors.domain_types else "qemu"

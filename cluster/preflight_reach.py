@@ -1,0 +1,99 @@
+"""Whether the libvirt host answers, and whether this machine has the programs that the provider runs.
+
+Owns telling apart why libvirt did not answer, each reason with its remedy. Does not own what it answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from cluster.preflight_look import Finding, Look, refuse
+
+# Debian's and Fedora's packages.
+PACKAGES = {
+    "virsh": ("libvirt-clients", "libvirt-client"),
+    "mkisofs": ("genisoimage", "xorriso"),
+    "xsltproc": ("xsltproc", "libxslt"),
+    "ssh": ("openssh-client", "openssh-clients"),
+}
+USES = {
+    "virsh": "the libvirt host cannot be looked at before something is made on it",
+    "mkisofs": "the provider makes the services host's seed with it",
+    "xsltproc": "the provider makes every domain's definition with it",
+    "ssh": "`virsh` reaches the libvirt host by it",
+}
+
+
+def findings(look: Look) -> Iterator[Finding]:
+    """What keeps the provider from working at all."""
+    for program in look.facts.missing:
+        debian, fedora = PACKAGES[program]
+        yield refuse(
+            f"program {program}",
+            "",
+            f"it is not installed on this machine, and {USES[program]}",
+            f"apt-get install {debian} (Fedora: dnf install {fedora})",
+        )
+    if look.facts.refusal:
+        yield _unreachable(look.plan.settings.hypervisor.uri, look.facts.refusal)
+    if look.facts.image:
+        location = look.plan.settings.services.image.location
+        yield refuse(
+            "services.image.location",
+            location,
+            f"{look.facts.image}, so the services host would have no system to start",
+            "in the lab `make image` builds it; elsewhere give the path or URL of a qcow2 cloud image",
+        )
+
+
+def _unreachable(uri: str, said: str) -> Finding:
+    harm, fix = _reason(uri, said)
+    words = " ".join(said.split())
+    return refuse("hypervisor.uri", masked(uri), f"{harm}, so nothing can be made there ({words})", fix)
+
+
+def masked(uri: str) -> str:
+    """A libvirt URI without the password that somebody may have written into it."""
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", uri)
+
+
+def _reason(uri: str, said: str) -> tuple[str, str]:
+    """Why libvirt does not answer, and what to do about it."""
+    login = masked(uri).partition("://")[2].partition("/")[0] or "HOST"
+    host = urlsplit(uri).hostname or "this machine"
+    reasons = {
+        r"host key verification failed|no matching host key": (
+            f"this machine does not know the host key of {host}, or knows another one",
+            f"run `ssh {login}` once, compare the fingerprint it shows with the host's own, and accept it",
+        ),
+        r"permission denied \(|permission denied, please|too many authentication failures": (
+            f"{host} refuses the ssh key",
+            f"`ssh {login}` must log in without a password: ssh-copy-id {login}, or ssh-add the key that it knows",
+        ),
+        r"permission denied|polkit|authentication (unavailable|failed|cancel)|access denied|not authorized": (
+            "this user may not use libvirt",
+            f"add the user to group libvirt on {host} (usermod -aG libvirt USER) and log in again, or run it as root",
+        ),
+        r"could not resolve|name or service not known|unable to resolve": (
+            f"there is no host {host} that this machine's name server knows",
+            "correct the host's name, or write its address",
+        ),
+        r"socket to '[^']+'|virt-ssh-helper|unix socket": (
+            f"no libvirt runs on {host}",
+            "start it there: systemctl enable --now libvirtd (in the lab: make hypervisor)",
+        ),
+        r"connection refused|no route to host|timed out|unreachable|did not answer": (
+            f"{host} does not answer",
+            "check that it runs, that this machine reaches it, and that libvirtd runs there",
+        ),
+        r"no connection driver|unexpected .*path|unsupported|unknown|malformed|invalid": (
+            "libvirt does not understand the URI",
+            "write qemu:///system for this machine, or qemu+ssh://USER@HOST/system for another one",
+        ),
+    }
+    for pattern, reason in reasons.items():
+        if re.search(pattern, said, re.IGNORECASE):
+            return reason
+    return "libvirt does not answer", f"`virsh -c {masked(uri)} uri` must work: see what it says"

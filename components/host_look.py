@@ -1,0 +1,134 @@
+"""One read-only look at the libvirt host and at this machine, while the program plans.
+
+Owns asking: `virsh` twice at most (lists, then what they list), and this machine itself where it is the libvirt host.
+Does not own reading the answers (cluster/host_answers.py) nor what follows from them (cluster/preflight.py). Nothing is
+started, defined or changed, and nobody is asked for a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from cluster import host_answers
+from cluster.host_facts import HostFacts
+from cluster.plan import Plan
+from components import this_machine
+
+ANSWER_SECONDS = 60
+LISTS = {
+    "capabilities": "capabilities",
+    "node": "nodeinfo",
+    "memory": "nodememstats",
+    "domains": "list --all --uuid",
+    # A guest whose monitor hangs is not waited for.
+    "balloons": "domstats --nowait --balloon",
+    "networks": "net-list --all --uuid",
+    "active-networks": "net-list --uuid",
+    "pools": "pool-list --all --uuid",
+    "active-pools": "pool-list --uuid",
+}
+DUMPS = {"domains": "dumpxml", "networks": "net-dumpxml", "pools": "pool-dumpxml"}
+
+
+class NoAnswer(Exception):
+    """libvirt did not answer; the message is its own."""
+
+
+def look(plan: Plan) -> HostFacts:
+    """Everything that can be learned about where the plan is to stand; never raises for what cannot."""
+    hypervisor = plan.settings.hypervisor
+    uri, path = hypervisor.uri, str(hypervisor.pool_path)
+    local = urlsplit(uri).hostname is None
+    programs = ["virsh", "mkisofs", "xsltproc", *(["ssh"] if "+ssh:" in uri else [])]
+    facts = HostFacts(
+        missing=tuple(program for program in programs if shutil.which(program) is None),
+        image=this_machine.image(plan.settings.services.image.location),
+        here=this_machine.look(path, as_root=not uri.endswith("/session")) if local else None,
+    )
+    if {"virsh", "ssh"} & set(facts.missing):
+        return facts
+    try:
+        lists = _sections(uri, LISTS if local else LISTS | {"links": "nodedev-list --cap net"})
+    except NoAnswer as error:
+        return replace(facts, refusal=str(error))
+    return _read(facts, lists, _details(uri, plan.names.pool, lists))
+
+
+def _details(uri: str, pool: str, lists: Mapping[str, str]) -> Mapping[str, str]:
+    """What the lists name; empty when that takes too long, as on a host far away with many domains."""
+    dumps = {
+        kind: "; ".join(f"{command} {uuid}" for uuid in host_answers.listed(lists[kind]))
+        for kind, command in DUMPS.items()
+    }
+    try:
+        return _sections(uri, {**dumps, "volumes": f"vol-list {pool}"})
+    except NoAnswer:
+        return {}
+
+
+def _read(facts: HostFacts, lists: Mapping[str, str], details: Mapping[str, str]) -> HostFacts:
+    here = facts.here
+    facts = replace(
+        facts,
+        processors=host_answers.processors(lists["capabilities"]),
+        cpus=host_answers.cpus(lists["node"]),
+        # The kernel's own estimate is better than a sum of what it may give up.
+        memory_free_mib=(this_machine.memory_mib() if here else None) or host_answers.memory_free_mib(lists["memory"]),
+        links=tuple(host_answers.listed(lists.get("links", ""))) or None,
+    )
+    if not details:
+        return facts
+    # A pool that is not there or not active lists nothing; its directory may tell.
+    files = here.directory.files if here and here.directory else None
+    volumes = host_answers.volumes(details["volumes"])
+    return replace(
+        facts,
+        domains=host_answers.domains(details["domains"], host_answers.resident_mib(lists["balloons"])),
+        networks=host_answers.networks(details["networks"], frozenset(host_answers.listed(lists["active-networks"]))),
+        pools=host_answers.pools(details["pools"], frozenset(host_answers.listed(lists["active-pools"]))),
+        volumes=files if volumes is None else volumes,
+    )
+
+
+def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
+    """The answers of one `virsh` by their questions' keys; what one of them complains about is left out.
+
+    Raises:
+        NoAnswer: libvirt cannot be reached.
+    """
+    script = "; ".join(f"echo @@{key}@@; {question}" for key, question in questions.items())
+    try:
+        done = subprocess.run(
+            ["virsh", "--connect", _unattended(uri), script],
+            # Its words are read, so they have to be the untranslated ones.
+            env={**os.environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoAnswer(f"it did not answer within {ANSWER_SECONDS} s") from error
+    if "failed to connect to the hypervisor" in done.stderr:
+        raise NoAnswer(done.stderr.removeprefix("error: failed to connect to the hypervisor").strip())
+    _, *parts = re.split(r"@@([\w-]+)@@\n?", done.stdout)
+    return dict.fromkeys(questions, "") | dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _unattended(uri: str) -> str:
+    """The URI with ssh's questions switched off: nobody answers them while a program runs."""
+    if "+ssh:" not in uri:
+        return uri
+    words = ["no_tty=1"]
+    # The provider's own word for it is not virsh's.
+    if "known_hosts_verify=ignore" in uri:
+        words.append("no_verify=1")
+    return f"{uri}{'&' if '?' in uri else '?'}{'&'.join(words)}"

@@ -1,0 +1,88 @@
+"""What this machine tells about itself: programs read its files only, nothing is run.
+
+Owns looking at its network interfaces, routes, memory, the pool's directory and the services host's image file. Does
+not own what they mean.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cluster import host_answers
+from cluster.host_facts import Directory, Here, Link
+
+QCOW2 = b"QFI\xfb"
+
+
+def look(pool_path: str, *, as_root: bool, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Here:
+    """This machine as a libvirt host; `as_root` when its libvirtd may write where this user may not."""
+    routes, trie = _text(proc / "net/route"), _text(proc / "net/fib_trie")
+    return Here(
+        links=_links(sys / "class/net"),
+        routes=host_answers.routes(routes) if routes is not None else None,
+        addresses=host_answers.addresses(trie) if trie is not None else None,
+        directory=_directory(Path(pool_path), as_root=as_root),
+    )
+
+
+def memory_mib() -> int | None:
+    """Memory that can be used."""
+    text = _text(Path("/proc/meminfo"))
+    return host_answers.meminfo_available_mib(text) if text is not None else None
+
+
+def image(location: str) -> str:
+    """What is wrong with an image file on this machine; empty for a good one, and for a URL."""
+    if "://" in location:
+        return ""
+    path = Path(location)
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(QCOW2))
+    except FileNotFoundError:
+        return "there is no such file on this machine"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return "" if begins == QCOW2 else "it is no qcow2 image"
+
+
+def _links(directory: Path) -> tuple[Link, ...] | None:
+    try:
+        return tuple(
+            Link(one.name, bridge=(one / "bridge").is_dir(), mtu=int(_text(one / "mtu") or 0))
+            for one in sorted(directory.iterdir())
+            if one.is_dir()
+        )
+    except OSError:
+        return None
+
+
+def _directory(path: Path, *, as_root: bool) -> Directory | None:
+    try:
+        nearest = next(one for one in (path, *path.parents) if os.path.lexists(one))
+        room = os.statvfs(nearest)
+    except OSError:
+        return None
+    writable = not room.f_flag & os.ST_RDONLY and (as_root or os.access(nearest, os.W_OK))
+    return Directory(
+        nearest=str(nearest),
+        is_directory=nearest.is_dir(),
+        writable=writable,
+        free=room.f_bavail * room.f_frsize,
+        files=_files(path) if nearest == path else frozenset(),
+    )
+
+
+def _files(path: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(os.listdir(path))
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
