@@ -50,6 +50,8 @@ VERBS = {
     "shell": "a shell in which plain `pulumi` and `virsh` commands work on the stack",
     "prepare": "toolchain, images, hypervisor and stack, without running `pulumi up`",
 }
+# These would fail if another stack's `down` ended the lab meanwhile. A shell would not let it end for hours.
+USING = ("up", "preview", "start", "prepare")
 
 
 def main(argv: list[str]) -> int:
@@ -102,20 +104,22 @@ class Stack:
                 f"stack {self.name} stands in this checkout's lab, not on the libvirt that its settings name",
                 remedy=f"add LAB=1: make {verb} STACK={self.name} LAB=1",
             )
-        with turn.of(self.name, verb):
+        at_work = residents.using() if self.in_lab and verb in USING else contextlib.nullcontext()
+        with turn.of(self.name, verb), at_work:
             return getattr(self, verb)() or 0
 
     def prepare(self, *, select: bool = True) -> None:
         """Set up all that is missing; quick when nothing is."""
-        toolchain.up(only=("packages", "venv"), lab=self.in_lab)
-        ready.settings(self.name)
-        toolchain.up(only=("pulumi", "plugins"))
-        if self.in_lab:
-            tools = release.start()
-            image.build()
-            hypervisor.up()
-            tools.wait()
-            upstream.up()
+        with residents.setting_up():
+            toolchain.up(only=("packages", "venv"), lab=self.in_lab)
+            ready.settings(self.name)
+            toolchain.up(only=("pulumi", "plugins"))
+            if self.in_lab:
+                tools = release.start()
+                image.build()
+                hypervisor.up()
+                tools.wait()
+                upstream.up()
         if select:
             self._backend.select()
 
@@ -189,12 +193,18 @@ class Stack:
                 return 0
             self._backend.remove()
         if self.in_lab:
+            self._end_lab()
+        return 0
+
+    def _end_lab(self) -> None:
+        with residents.ending() as alone:
             if others := sorted(residents.stacks() - {self.name}):
                 say(f"the lab goes on, since {', '.join(others)} stands in it: make down STACK={others[0]} LAB=1")
-                return 0
-            upstream.down()
-            hypervisor.down()
-        return 0
+            elif not alone:
+                say("the lab goes on, since another run works in it: `make down` ends it afterwards")
+            else:
+                upstream.down()
+                hypervisor.down()
 
     def clean(self) -> int:
         """Destroy the stack, end the lab, and remove what was set up in the checkout."""

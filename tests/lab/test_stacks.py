@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,11 @@ from lab.progress import StepFailed
 
 @pytest.fixture
 def defined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the lab's libvirt has defined: nothing yet."""
+    """What the lab's libvirt has defined: nothing yet; and no run is at work in it."""
     for directory in ("storage/autostart", "qemu/networks/autostart"):
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(residents, "_DEFINED", tmp_path)
+    monkeypatch.setattr(residents.checkout, "LAB", tmp_path / ".lab")
     return tmp_path
 
 
@@ -80,6 +82,41 @@ def test_the_lab_ends_with_its_last_stack(defined: Path, monkeypatch: pytest.Mon
     define(defined, "dev")
     assert stack.Stack("dev", in_lab=True).run("down") == 0
     assert world.done[-2:] == ["upstream down", "hypervisor down"], "prod is on a libvirt of its own"
+
+
+@pytest.mark.parametrize("verb", ["up", "preview", "start", "prepare"])
+def test_the_lab_is_not_ended_while_a_run_of_another_stack_works_in_it(
+    defined: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """Another stack's first `up` has nothing of its own there yet."""
+    world = World(monkeypatch, {"dev": 80})
+
+    def work(one: stack.Stack) -> int:
+        return stack.Stack("dev", in_lab=True).run("down")
+
+    monkeypatch.setattr(stack.Stack, verb, work)
+    assert stack.Stack("prod", in_lab=True).run(verb) == 0
+    assert world.done == ["hypervisor up", "destroy dev", "rm dev"]
+    assert "another run works in it" in capsys.readouterr().out
+    assert stack.Stack("dev", in_lab=True).run("down") == 0
+    assert world.done[-1] == "hypervisor down"
+
+
+def test_two_runs_set_up_one_after_the_other(defined: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with residents.setting_up():
+            order.append("second")
+
+    with residents.setting_up():
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(0.3)
+        order.append("first")
+    other.join(10)
+    assert order == ["first", "second"]
+    assert "waiting for another run" in capsys.readouterr().out
 
 
 def test_a_stack_in_the_lab_is_not_looked_for_elsewhere(defined: Path) -> None:
