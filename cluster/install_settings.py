@@ -7,7 +7,6 @@ manifests.py), nor relations to other sections (install_checks.py).
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
@@ -21,6 +20,7 @@ from cluster.values import LABEL, Network, Switch, refused
 
 SSH_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/]+={0,2})( .*)?")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+SHORT_RSA_BYTES = 129  # 1024 bits and the sign's byte; RHEL's and CentOS's servers ask for 2048
 TAKEN_USERS = ("kubeadmin",)
 
 
@@ -32,13 +32,27 @@ def ssh_key(value: Any) -> str:
         raise refused("a private key: it would be readable on every machine; change it", fix)
     found = SSH_KEY.fullmatch(text)
     try:
-        blob = base64.b64decode(found[2], validate=True) if found else b""
-    except binascii.Error:
-        blob = b""
-    # The key names its own kind: a four-byte length and the text.
-    if found is None or blob[4 : 4 + int.from_bytes(blob[:4], "big")] != found[1].encode():
+        parts = _parts(base64.b64decode(found[2], validate=True)) if found else ()
+    except ValueError:
+        parts = ()
+    # The key names its own kind.
+    if found is None or not parts or parts[0] != found[1].encode():
         raise refused("not a public SSH key, so the installer would refuse it", fix)
+    if found[1] == "ssh-dss" or (found[1] == "ssh-rsa" and len(parts[-1]) <= SHORT_RSA_BYTES):
+        raise refused("too weak a key: the nodes' SSH servers take none of its kind or length", "make one of ed25519")
     return text
+
+
+def _parts(blob: bytes) -> tuple[bytes, ...]:
+    """What a public key consists of: parts after their four-byte lengths. Raises ValueError when it is cut short."""
+    parts = []
+    while blob:
+        end = 4 + int.from_bytes(blob[:4], "big")
+        if len(blob) < end:
+            raise ValueError("cut short")
+        parts.append(blob[4:end])
+        blob = blob[end:]
+    return tuple(parts)
 
 
 def proxy_url(value: Any) -> str:

@@ -35,17 +35,21 @@ def check(settings: Settings, refused: Refused) -> Iterator[Problem]:
     yield from _mtu(settings)
     if not refused.touches("network.cidr"):
         cidr = settings.network.cidr
-        if cidr.prefixlen < LARGEST_NETWORK:
-            yield Problem(
-                "network.cidr",
-                str(cidr),
-                "too large: the reverse zones of more than 65536 addresses would have to be served",
-                f"choose a prefix of /{LARGEST_NETWORK} or longer",
-            )
-        else:
-            yield from reserved("network.cidr", cidr)
+        unfit = [*_large(cidr), *reserved("network.cidr", cidr)]
+        yield from unfit[:1]
         yield from _size(settings, cidr)
-        yield from _places(settings, cidr)
+        if not unfit:
+            yield from _places(settings, cidr)
+
+
+def _large(cidr: IPv4Network) -> Iterator[Problem]:
+    if cidr.prefixlen < LARGEST_NETWORK:
+        yield Problem(
+            "network.cidr",
+            str(cidr),
+            "too large: the reverse zones of more than 65536 addresses would have to be served",
+            f"choose a prefix of /{LARGEST_NETWORK} or longer",
+        )
 
 
 def reserved(setting: str, network: IPv4Network) -> Iterator[Problem]:
@@ -93,7 +97,14 @@ def _placed(settings: Settings) -> dict[str, IPv4Address]:
 
 def _places(settings: Settings, cidr: IPv4Network) -> Iterator[Problem]:
     edges = (cidr.network_address, cidr.broadcast_address)
-    for setting, address in _placed(settings).items():
+    placed = _placed(settings)
+    given = [address for address in placed.values() if address != UNSET]
+    if len(given) > 1 and not any(address in cidr for address in given):
+        harm = "none of the addresses of services host and machines lies in it"
+        meant = IPv4Network(f"{given[0]}/24", strict=False)
+        yield Problem("network.cidr", str(cidr), harm, f"write the network that they are in, perhaps {meant}")
+        return
+    for setting, address in placed.items():
         if address == UNSET:
             harm = "without an address there is no lease and no record"
             yield Problem(setting, "", harm, f"add one inside {cidr}")

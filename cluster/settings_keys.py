@@ -27,7 +27,7 @@ def meant(path: Path, model: type[BaseModel]) -> str:
     if near := difflib.get_close_matches(key, known, 1, 0.7):
         return f"did you mean {near[0]}?"
     if elsewhere:
-        best = max(elsewhere, key=lambda place: (_shared(place, parents), -len(place)))
+        best = max(elsewhere, key=lambda place: (_shared(place, parents), len(place) == len(path), -len(place)))
         return f"did you mean {'.'.join(best)}?"
     if near := difflib.get_close_matches(key, known, 1, 0.5):
         return f"did you mean {near[0]}?"

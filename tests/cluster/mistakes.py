@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections.abc import Callable
 from typing import Any
+
+from cluster.names import derived_mac
 
 Config = dict[str, Any]
 Edit = Callable[[Config], Any]
@@ -46,6 +49,7 @@ def both(*edits: Edit) -> Edit:
 
 ALL_NINES = "9" * 64
 AUTHS = '{"auths": {"quay.io": {"auth": "%s"}}}'
+BRIDGED = {"cidr": "10.20.0.0/24", "address": "10.20.0.40", "gateway": "10.20.0.1"}
 SCOS_IMAGE = {name: {"location": f"http://mirror.example.com/{name}"} for name in ("kernel", "initramfs", "rootfs")}
 
 
@@ -57,6 +61,13 @@ def image(path: str, value: Any) -> Edit:
 def release(**values: Any) -> Edit:
     """An edit that leaves of the release what is given, and of the installation nothing that needs a new one."""
     return both(put("release", values), put("install.sourcePolicy", None))
+
+
+def ssh_key(kind: str, length: int) -> str:
+    """A public key of a kind whose last part has a length in bytes."""
+    parts = (kind.encode(), b"\1\0\1", b"\0" + b"\x7f" * (length - 1))
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"{kind} {base64.b64encode(blob).decode()}"
 
 
 # edit, the setting that is named, and words of the harm or the fix
@@ -447,4 +458,311 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "cluster.name",
         "longer than 54",
     ),
+    # networks that every system treats its own way
+    **{
+        f"network of {what}": (put("network.cidr", cidr), "network.cidr", what)
+        for what, cidr in (
+            ("loopback", "127.0.1.0/24"),
+            ("link-local", "169.254.1.0/24"),
+            ("multicast", "239.1.1.0/24"),
+            ("no host in particular", "0.1.2.0/24"),
+            ("reserved addresses", "250.1.2.0/24"),
+        )
+    },
+    "uplink on loopback": (put("uplink.cidr", "127.0.0.0/24"), "uplink.cidr", "each machine's own loopback"),
+    "uplink link-local": (put("uplink.cidr", "169.254.200.0/24"), "uplink.cidr", "no router forwards"),
+    "pods in multicast": (put("install.clusterNetwork", "228.0.0.0/14"), "install.clusterNetwork", "multicast"),
+    "services on loopback": (put("install.serviceNetwork", "127.8.0.0/16"), "install.serviceNetwork", "loopback"),
+    "service network in the masquerading": (
+        put("install.serviceNetwork", "169.254.0.0/17"),
+        "install.serviceNetwork",
+        "link-local",
+    ),
+    "uplink is libvirt's default": (
+        put("uplink.cidr", "192.168.122.0/24"),
+        "uplink.cidr",
+        "leave it out to have one derived",
+    ),
+    "uplink holds libvirt's default": (put("uplink.cidr", "192.168.120.0/22"), "uplink.cidr", "both cannot run"),
+    "uplink of two addresses": (put("uplink.cidr", "192.168.126.0/31"), "uplink.address", "not a usable address"),
+    "uplink's services host at the edge": (
+        put("uplink.address", "192.168.126.255"),
+        "uplink.address",
+        "not a usable address",
+    ),
+    "gateway where libvirt is not": (
+        put("uplink.gateway", "192.168.126.254"),
+        "uplink.gateway",
+        "libvirt gives itself 192.168.126.1",
+    ),
+    "resolver that is the NAT gateway": (
+        put("uplink.resolvers", ["192.168.126.1"]),
+        "uplink.resolvers[0]",
+        "without a name server",
+    ),
+    "resolver that is the services host": (
+        put("uplink.resolvers", ["192.168.200.254"]),
+        "uplink.resolvers[0]",
+        "ask itself for ever",
+    ),
+    "resolver on loopback": (put("uplink.resolvers", ["127.0.0.53"]), "uplink.resolvers[0]", "ask itself"),
+    "resolver twice": (put("uplink.resolvers", ["10.20.0.2", "10.20.0.2"]), "uplink.resolvers[1]", "listed twice"),
+    "resolver with a port": (put("uplink.resolvers", ["10.20.0.2:53"]), "uplink.resolvers[0]", "not an IPv4 address"),
+    "time server that is the services host": (
+        put("uplink.timeServers", ["192.168.126.10"]),
+        "uplink.timeServers[0]",
+        "ask itself",
+    ),
+    "time server twice": (
+        put("uplink.timeServers", ["ntp.example.com", "ntp.example.com"]),
+        "uplink.timeServers[1]",
+        "listed twice",
+    ),
+    "exposed twice": (put("uplink.expose", [443, 80, 443]), "uplink.expose[2]", "listed twice"),
+    "exposed as text": (put("uplink.expose", ["443"]), "uplink.expose[0]", "write 443 without quotes"),
+    **{
+        f"bridge without {key}": (
+            put("uplink", {"bridge": "br0"} | {one: value for one, value in BRIDGED.items() if one != key}),
+            f"uplink.{key}",
+            f"add uplink.{key}",
+        )
+        for key in BRIDGED
+    },
+    "mtu that the overlay leaves too little of": (put("network.mtu", 1379), "network.mtu", "leaves pods 1279 bytes"),
+    "mtu too large": (put("network.mtu", 9217), "network.mtu", "at most 9216"),
+    "mtu as text": (put("network.mtu", "9000"), "network.mtu", "write 9000 without quotes"),
+    "IPv6 network": (put("network.cidr", "fd00::/64"), "network.cidr", "built on IPv4 alone"),
+    "IPv6 address": (put("machines.compute-1.address", "fd00::20"), "machines.compute-1.address", "IPv4 alone"),
+    "address with a prefix": (
+        put("machines.compute-1.address", "192.168.200.21/24"),
+        "machines.compute-1.address",
+        "write 192.168.200.21",
+    ),
+    "address with leading zeros": (
+        put("machines.compute-1.address", "192.168.200.021"),
+        "machines.compute-1.address",
+        "not an IPv4 address",
+    ),
+    "full to the brim with a router apart": (
+        both(
+            put("network.cidr", "192.168.200.0/27"),
+            *(extra(f"gpu-{n}", pool="compute") for n in range(15)),
+            put("network.router", "192.168.200.1"),
+        ),
+        "network.cidr",
+        "too small: 30 usable addresses for 31",
+    ),
+    "network of another address plan": (
+        put("network.cidr", "192.168.201.0/24"),
+        "network.cidr",
+        "none of the addresses of services host and machines lies in it",
+    ),
+    "mac that libvirt keeps": (put("machines.compute-1.mac", "fe:54:00:00:00:01"), "machines.compute-1.mac", "libvirt"),
+    "mac of one machine derived, of another written": (
+        both(drop("machines.compute-0.mac"), put("machines.compute-1.mac", derived_mac("hard-way", "compute-0"))),
+        "machines.compute-1.mac",
+        "also used by machines.compute-0.mac",
+    ),
+    "mac of the services host": (
+        put("machines.compute-1.mac", derived_mac("hard-way", "services/cluster")),
+        "machines.compute-1.mac",
+        "the services host's card",
+    ),
+    # names
+    "name localhost": (extra("localhost", pool="compute"), "machines.localhost", "nodes would wait"),
+    "cluster named apps": (put("cluster.name", "apps"), "cluster.name", "a wildcard would answer"),
+    "cluster inside another's wildcard": (
+        put("cluster.baseDomain", "apps.hub.example.com"),
+        "cluster.baseDomain",
+        "write hub.example.com",
+    ),
+    "cluster deep inside another's wildcard": (
+        put("cluster.baseDomain", "dev.apps.hub.example.com"),
+        "cluster.baseDomain",
+        "write hub.example.com",
+    ),
+    "domain with a wildcard": (put("cluster.baseDomain", "*.example.com"), "cluster.baseDomain", "write example.com"),
+    "domain is an address": (put("cluster.baseDomain", "10.20.0.1"), "cluster.baseDomain", "numbers alone"),
+    "domain of a number": (put("cluster.baseDomain", 1.5), "cluster.baseDomain", "put it in quotes"),
+    # sizes
+    **{
+        f"{pool} with little {key}": (put(f"pools.{pool}.{key}", value), f"pools.{pool}.{key}", f"give {least} or more")
+        for pool, key, value, least in (
+            ("bootstrap", "cpus", 2, 4),
+            ("bootstrap", "memoryMiB", 8192, 16384),
+            ("bootstrap", "diskGiB", 50, 94),
+            ("control-plane", "cpus", 2, 4),
+            ("control-plane", "memoryMiB", 16000, 16384),
+            ("control-plane", "diskGiB", 93, 94),
+            ("compute", "cpus", 1, 2),
+            ("compute", "memoryMiB", 4096, 8192),
+            ("compute", "diskGiB", 20, 94),
+        )
+    },
+    "one machine below its pool": (
+        put("machines.infra-1.memoryMiB", 2048),
+        "machines.infra-1.memoryMiB",
+        "set checks.minimumSizes to warn",
+    ),
+    "single node of usual size": (
+        put("machines", {"bootstrap": {"address": "192.168.200.10"}, "control-plane-0": {"address": "192.168.200.30"}}),
+        "pools.control-plane.cpus",
+        "too little for the only node",
+    ),
+    "services host with little memory": (put("services.memoryMiB", 1024), "services.memoryMiB", "out of memory"),
+    "services host with a small disk": (put("services.diskGiB", 5), "services.diskGiB", "fill up"),
+    "registry smaller than a release": (put("services.registryGiB", 10), "services.registryGiB", "give 30 or more"),
+    "check of no kind": (
+        put("checks.minimumSizes", "no"),
+        "checks.minimumSizes",
+        "choose 'refuse', 'warn' or 'ignore'",
+    ),
+    "misspelt check": (put("checks.minimumSize", "warn"), "checks.minimumSize", "did you mean minimumSizes?"),
+    "memory as text": (put("pools.compute.memoryMiB", "8192"), "pools.compute.memoryMiB", "write 8192 without quotes"),
+    "memory with a spelt unit": (put("pools.compute.memoryMiB", "16 GiB"), "pools.compute.memoryMiB", "key: 16384"),
+    "disk in terabytes": (put("services.registryGiB", "1T"), "services.registryGiB", "key: 1024"),
+    "memory in GiB": (put("services.memoryMiB", 16), "services.memoryMiB", "16 GiB are 16384"),
+    "cpus true": (put("pools.compute.cpus", True), "pools.compute.cpus", "whole number"),
+    "registry without end": (put("services.registryGiB", 100000), "services.registryGiB", "at most 65536"),
+    "protect as text": (
+        put("services.protectRegistry", "yes"),
+        "services.protectRegistry",
+        "write true without quotes",
+    ),
+    "chrony as text": (put("install.chrony", "False"), "install.chrony", "write false without quotes"),
+    "keep the bootstrap by number": (put("install.keepBootstrap", 1), "install.keepBootstrap", "write true or false"),
+    "accelerator in capitals": (put("hypervisor.accelerator", "KVM"), "hypervisor.accelerator", "did you mean kvm?"),
+    # keys in the wrong place
+    "mtu of the uplink": (put("uplink.mtu", 9000), "uplink.mtu", "did you mean network.mtu?"),
+    "role of a machine": (
+        put("machines.infra-0.role", "compute"),
+        "machines.infra-0.role",
+        "did you mean pools.<name>.",
+    ),
+    "kernel arguments of a pool": (
+        put("pools.infra.kernelArguments", ["quiet"]),
+        "pools.infra.kernelArguments",
+        "did you mean machines.<name>.kernelArguments?",
+    ),
+    "dotted section": (put("services.memoryMiB: 1", 1), "services.memoryMiB: 1", "did you mean memoryMiB?"),
+    "checksum beside the image": (put("services.sha256", ALL_NINES), "services.sha256", "services.image.sha256"),
+    "misspelt key of a pool": (put("pools.infra.memoryMib", 16384), "pools.infra.memoryMib", "did you mean memoryMiB?"),
+    "misspelt key of a catalog": (
+        release(engine="oc-mirror", operatorCatalogs=[{"catalog": "quay.io/x/y:1", "package": ["z"]}]),
+        "release.operatorCatalogs[0].package",
+        "did you mean packages?",
+    ),
+    "misspelt key of the proxy": (
+        put("install.proxy", {"http": "http://10.1.1.1:3128", "no_proxy": ["x"]}),
+        "install.proxy.no_proxy",
+        "did you mean noProxy?",
+    ),
+    "misspelt limit": (put("install.limits.bootMinute", 3), "install.limits.bootMinute", "did you mean bootMinutes?"),
+    "limit outside of its section": (
+        put("install.nodeMinutes", 60),
+        "install.nodeMinutes",
+        "did you mean install.limits.nodeMinutes?",
+    ),
+    "limit as text": (put("install.limits.nodeMinutes", "60"), "install.limits.nodeMinutes", "write 60 without quotes"),
+    "list of one written as text": (put("install.sshKeys", "ssh-ed25519 AAAA"), "install.sshKeys", "a list belongs"),
+    # where the libvirt host is
+    "libvirt URI with two slashes": (put("hypervisor.uri", "qemu://system"), "hypervisor.uri", "the name of a host"),
+    "libvirt URI without instance": (put("hypervisor.uri", "qemu+ssh://root@host"), "hypervisor.uri", "end in /system"),
+    "libvirt of a session": (put("hypervisor.uri", "qemu:///session"), "hypervisor.uri", "may make no networks"),
+    "libvirt of another hypervisor": (put("hypervisor.uri", "xen:///system"), "hypervisor.uri", "QEMU machines"),
+    "libvirt by an unknown way": (put("hypervisor.uri", "qemu+telnet://h/system"), "hypervisor.uri", "none of qemu"),
+    "libvirt by ssh to nowhere": (put("hypervisor.uri", "qemu+ssh:///system"), "hypervisor.uri", "none is named"),
+    "pool path at the top": (put("hypervisor.poolPath", "/"), "hypervisor.poolPath", "top of the file system"),
+    "pool path upwards": (put("hypervisor.poolPath", "/srv/../etc"), "hypervisor.poolPath", "through . or .."),
+    "media at the top": (release(media="/"), "release.media", "top of the file system"),
+    # images and kernel arguments
+    "image packed": (put("services.image.location", "/srv/debian-12.qcow2.xz"), "services.image.location", "unpacked"),
+    "image for installing": (
+        put("services.image.location", "/srv/debian-12.iso"),
+        "services.image.location",
+        "disk image",
+    ),
+    "image below home": (put("services.image.location", "~/debian.qcow2"), "services.image.location", "in full"),
+    "image at no port": (
+        put("services.image.location", "http://example.com:99999/debian.qcow2"),
+        "services.image.location",
+        "between 1 and 65535",
+    ),
+    "boot file at no port": (
+        image("kernel.location", "http://example.com:0/kernel"),
+        "bootImage.kernel.location",
+        "between 1 and 65535",
+    ),
+    "boot file of another architecture": (
+        image("kernel.location", "http://mirror.example.com/scos-live-kernel.aarch64"),
+        "bootImage.kernel.location",
+        "made for aarch64",
+    ),
+    "kernel and initramfs mixed up": (
+        image("kernel.location", "http://mirror.example.com/scos-live-initramfs.x86_64.img"),
+        "bootImage.kernel.location",
+        "in the place of the kernel",
+    ),
+    "one boot file for two": (
+        image("rootfs.location", "http://mirror.example.com/initramfs"),
+        "bootImage.rootfs.location",
+        "also the initramfs",
+    ),
+    "boot image is a CD": (
+        image("kernel.location", "http://mirror.example.com/scos-live.x86_64.iso"),
+        "bootImage.kernel.location",
+        "a CD image",
+    ),
+    "client for another system": (
+        release(client={"location": "https://example.com/openshift-client-windows.zip"}),
+        "release.client.location",
+        "for Linux",
+    ),
+    "client is the installer": (
+        release(client={"location": "https://example.com/openshift-install-linux.tar.gz"}),
+        "release.client.location",
+        "openshift-client-linux",
+    ),
+    "client of another architecture": (
+        release(client={"location": "https://example.com/openshift-client-linux-arm64.tar.gz"}),
+        "release.client.location",
+        "made for aarch64",
+    ),
+    **{
+        f"kernel argument {argument}": (
+            put("bootImage.kernelArguments", ["quiet", argument]),
+            "bootImage.kernelArguments[1]",
+            "the program gives",
+        )
+        for argument in (
+            "ip=192.168.200.20::192.168.200.254:255.255.255.0:compute-0:enp1s0:none",
+            "coreos.inst.install_dev=/dev/sda",
+            "coreos.live.rootfs_url=http://10.0.0.1/rootfs",
+            "ignition.config.url=http://10.0.0.1/x.ign",
+            "nameserver=10.0.0.1",
+        )
+    },
+    "kernel argument of one machine": (
+        put("machines.infra-0.kernelArguments", ["coreos.inst.stream=stable"]),
+        "machines.infra-0.kernelArguments[0]",
+        "the program gives",
+    ),
+    # lists that name something twice, keys that are cut
+    "additional image twice": (
+        release(additionalImages=[f"quay.io/x/y@sha256:{ALL_NINES}"] * 2),
+        "release.additionalImages[1]",
+        "listed twice",
+    ),
+    "catalog twice": (
+        release(engine="oc-mirror", operatorCatalogs=[{"catalog": "quay.io/x/y:1"}, {"catalog": "quay.io/x/y:1"}]),
+        "release.operatorCatalogs[1]",
+        "listed twice",
+    ),
+    "ssh key cut short": (
+        put("install.sshKeys", ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp"]),
+        "install.sshKeys[0]",
+        "not a public SSH key",
+    ),
+    "ssh key of DSA": (put("install.sshKeys", [ssh_key("ssh-dss", 128)]), "install.sshKeys[0]", "too weak"),
+    "ssh key of 1024 bits": (put("install.sshKeys", [ssh_key("ssh-rsa", 129)]), "install.sshKeys[0]", "too weak"),
 }

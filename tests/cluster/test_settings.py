@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster import mirror
+from cluster import mirror, uplink_checks
 from cluster.plan import Plan
 from cluster.release_settings import Release
 from cluster.settings import Problem, Settings, SettingsError
+from cluster.values import UNSET_NETWORK
 from tests.cluster.certificates import CERTIFICATE
 from tests.cluster.mistakes import CATALOGUE, Config, Edit, both, drop, extra, put
 from tests.conftest import stack_config
@@ -48,6 +50,8 @@ WITH_CONSEQUENCES = {
     "unknown pool",
     "name too long",
     "cluster name too long for the installer",
+    "uplink of two addresses",
+    "full to the brim with a router apart",
 }
 
 
@@ -264,3 +268,91 @@ def test_whatever_is_written_gives_settings_or_a_report(edits: dict[str, Any]) -
         assert all(problem.setting and problem.harm and problem.fix for problem in problems)
     else:
         assert len(settings.machines) >= 2
+
+
+def test_an_uplink_of_ones_own_gets_a_network_by_the_stacks_name() -> None:
+    config = stack_config("hard-way")
+    del config["uplink"]["cidr"]
+    networks = {name: Settings.parse(config, name).uplink.cidr for name in ("blue", "green")}
+    assert networks["blue"] != networks["green"]
+    assert networks["blue"] == Settings.parse(config, "blue").uplink.cidr
+    settings = Settings.parse(config, "blue")
+    assert (settings.uplink.gateway, settings.uplink.address) == (networks["blue"][1], networks["blue"][10])
+
+
+@given(st.text("abcdefgh-", min_size=1, max_size=20), st.sampled_from([16, 17, 18, 20, 24]), st.integers(0, 255))
+def test_a_derived_uplink_overlaps_nothing(stack: str, prefix: int, third: int) -> None:
+    cluster = IPv4Network(f"192.168.{third}.0/{prefix}", strict=False)
+    found = uplink_checks.derived(stack, [cluster])
+    assert found.prefixlen == 24
+    assert not found.overlaps(cluster)
+    assert not found.overlaps(IPv4Network("192.168.122.0/24"))
+    if prefix > 16:
+        assert IPv4Address("192.168.64.0") <= found[0] <= found[-1] <= IPv4Address("192.168.191.255")
+
+
+def test_an_uplink_for_which_no_network_is_left_has_to_be_given() -> None:
+    everything = [IPv4Network("192.168.0.0/16"), IPv4Network("172.29.0.0/16")]
+    assert uplink_checks.derived("blue", everything) == UNSET_NETWORK
+
+
+def warnings(edit: Edit, stack: str = "hard-way") -> list[tuple[str, str]]:
+    config = copy.deepcopy(stack_config(stack))
+    edit(config)
+    return [(problem.setting, problem.harm) for problem in Settings.parse(config, "blue").warnings]
+
+
+DOUBTS: dict[str, tuple[Edit, str, str]] = {
+    "domain with the cluster's name": (put("cluster.baseDomain", "okd.example.com"), "cluster.baseDomain", "anyway"),
+    "multicast DNS": (put("cluster.baseDomain", "lab.local"), "cluster.baseDomain", "multicast DNS"),
+    "public network": (
+        both(put("network.cidr", "192.186.200.0/24"), put("services", {"image": {"location": "/d.qcow2"}}),
+             put("machines", {"bootstrap": {"address": "192.186.200.10"},
+                              **{f"control-plane-{n}": {"address": f"192.186.200.3{n}"} for n in range(3)}})),
+        "network.cidr",
+        "public addresses",
+    ),
+    "few addresses for pods": (put("install.hostPrefix", 26), "install.hostPrefix", "fewer than the 250"),
+    "proxy by name": (
+        put("install.proxy", {"http": "http://proxy.example.com:3128"}),
+        "install.proxy.http",
+        "answers for that alone",
+    ),
+    "image of another system": (put("services.operatingSystem", "fedora"), "services.image.location", "not fedora"),
+    "image of a newer system": (
+        put("services.image.location", "https://example.com/debian-13-generic-amd64.qcow2"),
+        "services.image.location",
+        "not debian-12",
+    ),
+    "image of another architecture": (
+        put("services.image.location", "https://example.com/debian-12-generic-arm64.qcow2"),
+        "services.image.location",
+        "made for aarch64",
+    ),
+    "small sizes": (
+        both(put("checks", {"minimumSizes": "warn"}), put("pools.compute.cpus", 1)),
+        "pools.compute.cpus",
+        "too little for compute",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "setting", "words"), DOUBTS.values(), ids=DOUBTS)
+def test_what_is_seldom_meant_is_a_warning(edit: Edit, setting: str, words: str) -> None:
+    ((named, harm),) = warnings(edit)
+    assert (named, words in harm) == (setting, True)
+
+
+@pytest.mark.parametrize("stack", ["dev", "hard-way", "prod"])
+def test_the_shipped_stacks_give_no_warning(stack: str) -> None:
+    assert warnings(lambda config: None, stack) == []
+
+
+def test_small_sizes_may_be_left_alone() -> None:
+    assert warnings(both(put("checks", {"minimumSizes": "ignore"}), put("pools.compute.cpus", 1))) == []
+
+
+def test_a_pools_size_is_named_once_however_many_machines_it_has() -> None:
+    assert [problem.setting for problem in report(put("pools.control-plane.cpus", 1))] == ["pools.control-plane.cpus"]
+    problems = report(both(put("pools.infra.cpus", 1), put("machines.infra-1.cpus", 1)))
+    assert [problem.setting for problem in problems] == ["machines.infra-1.cpus", "pools.infra.cpus"]
