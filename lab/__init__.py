@@ -12,6 +12,6 @@ if sys.version_info < MINIMUM_PYTHON:
     found, wanted = (".".join(map(str, version[:2])) for version in (sys.version_info, MINIMUM_PYTHON))
     sys.stderr.write(
         f"FAILED: {sys.executable} is Python {found}, which is too old; nothing was created or changed\n"
-        f"  to do: install Python {wanted} or newer (Debian 12 has it) and put it first on PATH, under the name python3\n"
+        f"  to do: install Python {wanted} or newer (Debian 12 has it), first on PATH as python3\n"
     )
     sys.exit(1)

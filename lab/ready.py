@@ -24,7 +24,8 @@ _SETTING_UP = ("up", "preview", "shell", "prepare")
 
 def check(stack: str, verb: str, *, in_lab: bool) -> None:
     """Look at all that a verb needs. Raises NotReady."""
-    looks: list[Callable[[], list[Obstacle]]] = [lambda: _named(stack), lambda: _root(verb, in_lab)]
+    again = f"make {verb}{'' if stack == 'dev' else f' STACK={stack} LAB=1'}"
+    looks: list[Callable[[], list[Obstacle]]] = [lambda: _named(stack), lambda: _root(again, in_lab)]
     if verb in _SETTING_UP:
         looks += [_writable, *([surroundings.obstacles] if in_lab else [])]
     looks += [lambda: passphrase.obstacles(in_lab=in_lab)]
@@ -75,14 +76,14 @@ def _named(stack: str) -> list[Obstacle]:
     ]
 
 
-def _root(verb: str, in_lab: bool) -> list[Obstacle]:
+def _root(again: str, in_lab: bool) -> list[Obstacle]:
     if os.geteuid() == 0 or not in_lab:
         return []
     return [
         Obstacle(
             f"not root (uid {os.geteuid()})",
             "the lab makes namespaces, networks and disk images: that takes root",
-            f"run the same with sudo: sudo -E make {verb}",
+            f"run the same with sudo: sudo -E {again}",
         )
     ]
 
