@@ -69,14 +69,18 @@ lint: .venv ## ruff, ruff format and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
+# Files of tests run side by side; what boots machines runs one after the other.
+WORKERS ?= 2
+BESIDE  := -n $(WORKERS) --dist loadfile
+
 test-fast: toolchain lint ## lint and the tiers that boot no machine
-	@$(PY) -m pytest -m "not release and not lab and not end_to_end"
+	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end"
 
 test: toolchain lint ## all tiers, the lab end to end at last
-	@$(PY) -m pytest -m "not release and not lab and not end_to_end"
+	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end"
 	@python3 -m lab.image build
 	@python3 -m lab.release build
-	@$(PY) -m pytest -m "release and not lab and not end_to_end"
+	@$(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end"
 	@$(PY) -m pytest -m "(lab or end_to_end) and not extended"
 
 clean: ## `down`, then remove .venv, .lab and build (the cache in ~/.cache/okd-libvirt stays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,11 +129,6 @@ def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, st
     """Run the whole `__main__.py` for a stack against the mock engine and wait for every registration."""
     recording = Recording(before=before, stands=stands)
     monitor = RecordingMonitor(recording)
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    settings.reset_options()
-    settings.set_root_resource(None)
-    mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=False, monitor=monitor)
-    pulumi.runtime.set_all_config({f"okd-libvirt:{key}": json.dumps(value) for key, value in config.items()})
     exported: dict[str, Any] = {}
 
     def program() -> None:
@@ -142,26 +137,28 @@ def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, st
         assert root is not None
         exported.update(root.outputs)
 
-    asyncio.get_event_loop().run_until_complete(stack.run_pulumi_func(program))
-
     async def resolved() -> dict[str, Any]:
         return {name: await pulumi.Output.from_input(value).future() for name, value in exported.items()}
 
-    return Run(recording, monitor.requests, exported, asyncio.get_event_loop().run_until_complete(resolved()))
+    # Closes its loop, with 20 descriptors and 6 threads: there are a hundred runs, and a process may often open 1024.
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        settings.reset_options()
+        settings.set_root_resource(None)
+        mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=False, monitor=monitor)
+        pulumi.runtime.set_all_config({f"okd-libvirt:{key}": json.dumps(value) for key, value in config.items()})
+        loop.run_until_complete(stack.run_pulumi_func(program))
+        return Run(recording, monitor.requests, exported, loop.run_until_complete(resolved()))
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[..., Run]]:
     """Runs the program for a shipped stack, optionally with changed settings; the hypervisor offers what it asks for."""
     from components import host_look, ignition_age, services_host
 
     def offered(plan: Plan) -> HostFacts:
         types = {"qemu", plan.settings.hypervisor.accelerator}
         return HostFacts(processors=Processors("x86_64", frozenset(types), virtual=True))
-
-    monkeypatch.setattr(host_look, "look", offered)
-    monkeypatch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
-    monkeypatch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})
 
     def go(
         stack_name: str,
@@ -174,4 +171,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Run]:
         change(config)
         return run_program(stack_name, config, before or {}, stands=stands)
 
-    return go
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_look, "look", offered)
+        patch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
+        patch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})
+        yield go

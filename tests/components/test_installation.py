@@ -53,12 +53,12 @@ def outputs(run: Run) -> dict[str, Any]:
     return {name: run.values[name] for name in ("apiUrl", "clusterNetwork", "bootstrap", "installation")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def first(run: Runner) -> Run:
     return run("dev")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def second(run: Runner, first: Run) -> Run:
     return run("dev", before=outputs(first))
 

@@ -17,7 +17,7 @@ Runner = Callable[..., Run]
 SERVICES = ["firewall", "time", "dns", "dhcp", "boot", "http", "trust", "registry", "load-balancer"]
 
 
-@pytest.fixture(params=sorted(STACK_FILES))
+@pytest.fixture(scope="module", params=sorted(STACK_FILES))
 def built(request: pytest.FixtureRequest, run: Runner) -> Run:
     return run(request.param)
 
