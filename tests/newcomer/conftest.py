@@ -68,8 +68,13 @@ class Clone:
     def lend_tools(self, *, engine: bool = True) -> None:
         """Put the tools that `make toolchain` has set up in this checkout into the clone, Pulumi among them or not."""
         assert (LAB / "bin" / "pulumi").exists(), "the Pulumi engine is missing: run `make toolchain`"
-        assert venv._STAMP.read_text() == venv._wanted(), "the requirements changed: run `make toolchain`"
-        (self.root / ".venv").symlink_to(ROOT / ".venv")
+        mine = self.root / ".venv"
+        mine.mkdir()
+        for path in venv.VENV.iterdir():
+            (mine / path.name).symlink_to(path)
+        # A stamp of the clone's own: whatever is missing, nothing is installed into what is lent.
+        (mine / venv._STAMP.name).unlink()
+        (mine / venv._STAMP.name).write_text(venv._wanted())
         mine = self.root / ".lab"
         mine.mkdir()
         if not engine:
