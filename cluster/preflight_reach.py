@@ -50,7 +50,7 @@ def findings(look: Look) -> Iterator[Finding]:
 
 def _unreachable(uri: str, said: str) -> Finding:
     harm, fix = _reason(uri, said)
-    words = " ".join(said.split())
+    words = " ".join(line.removeprefix("error: ") for line in said.splitlines())
     return refuse("hypervisor.uri", masked(uri), f"{harm}, so nothing can be made there ({words})", fix)
 
 
@@ -87,6 +87,10 @@ def _reason(uri: str, said: str) -> tuple[str, str]:
         r"connection refused|no route to host|timed out|unreachable|did not answer": (
             f"{host} does not answer",
             "check that it runs, that this machine reaches it, and that libvirtd runs there",
+        ),
+        r"certificate|tls": (
+            f"this machine and {host} do not know each other by certificates",
+            "install a client certificate and its authority's below /etc/pki on this machine; or reach the host by qemu+ssh",
         ),
         r"no connection driver|unexpected .*path|unsupported|unknown|malformed|invalid": (
             "libvirt does not understand the URI",

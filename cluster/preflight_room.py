@@ -73,7 +73,7 @@ def _no_kvm(look: Look, virtual: bool) -> Iterator[Finding]:
         yield warn(
             "hypervisor.accelerator",
             "auto",
-            f"{why}: its machines are emulated, ten to twenty times slower, and an OKD release does not get ready so",
+            f"{why}: the machines are emulated, many times slower, and a real release may never get ready",
             f"{fix}; write qemu where that is meant",
         )
 

@@ -57,7 +57,10 @@ def look(plan: Plan) -> HostFacts:
         lists = _sections(uri, LISTS if local else LISTS | {"links": "nodedev-list --cap net"})
     except NoAnswer as error:
         return replace(facts, refusal=str(error))
-    return _read(facts, lists, _details(uri, plan.names.pool, lists))
+    try:
+        return _read(facts, lists, _details(uri, plan.names.pool, lists))
+    except host_answers.ParseError:
+        return facts  # cut off in the middle: nothing was learned
 
 
 def _details(uri: str, pool: str, lists: Mapping[str, str]) -> Mapping[str, str]:
