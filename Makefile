@@ -6,7 +6,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(or $(LAB),$(filter dev,$(STACK))),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology media lint test test-fast clean
+.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ render: .venv ## write every file of a stack as it would be delivered, secrets r
 
 topology: .venv ## draw the stack as SVG: dev into docs/topology.svg, any other stack into OUT=dir
 	@$(PY) -m cluster.topology --stack $(STACK) --out $(if $(filter dev,$(STACK)),docs,$(OUT))/topology.svg
+
+reference: .venv ## write docs/settings.md and the JSON Schema of the settings from their models
+	@$(PY) -m cluster.reference
 
 media: .venv ## save the stack's release to removable media mounted at OUT=dir (PULL_SECRET=file, OC=path)
 	@mkdir -p build

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
-from cluster.values import refused
+from cluster.values import refused, written
 
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REGISTRY = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?::\d{1,5})?|[A-Za-z0-9-]+:\d{1,5}"
@@ -105,7 +105,16 @@ def digest(value: Any) -> str:
     return text
 
 
-Image = Annotated[str, BeforeValidator(image)]
-PinnedImage = Annotated[str, BeforeValidator(pinned)]
-Repository = Annotated[str, BeforeValidator(repository)]
-Digest = Annotated[str, BeforeValidator(digest)]
+_NAME = "[A-Za-z0-9-]+"
+_PATH = rf"((localhost|{_NAME}(\.{_NAME})+)(:[0-9]+)?|{_NAME}:[0-9]+)(/[a-z0-9._-]+)+"
+_PINNED = "@sha256:[0-9a-f]{64}"
+Image = Annotated[
+    str,
+    BeforeValidator(image),
+    written("pull spec", rf"^{_PATH}(:[\w.-]+({_PINNED})?|{_PINNED})$", "quay.io/okd/scos-release:4.22.0-okd-scos.7"),
+]
+PinnedImage = Annotated[str, BeforeValidator(pinned), written("pull spec by digest", rf"^{_PATH}(:[\w.-]+)?{_PINNED}$")]
+Repository = Annotated[
+    str, BeforeValidator(repository), written("repository", rf"^{_PATH}$", "quay.io/okd/scos-content")
+]
+Digest = Annotated[str, BeforeValidator(digest), written("digest", "^sha256:[0-9A-Fa-f]{64}$")]

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from cluster.project_files import ProjectPath
 from cluster.section import Section
-from cluster.values import LABEL, Network, Switch, refused
+from cluster.values import LABEL, Network, Switch, refused, written
 
 SSH_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/]+={0,2})( .*)?")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
@@ -96,10 +96,28 @@ def user_name(value: Any) -> str:
     return text
 
 
-SshKey = Annotated[str, BeforeValidator(ssh_key)]
-ProxyUrl = Annotated[str, BeforeValidator(proxy_url)]
-Unproxied = Annotated[str, BeforeValidator(unproxied)]
-UserName = Annotated[str, BeforeValidator(user_name)]
+SshKey = Annotated[
+    str,
+    BeforeValidator(ssh_key),
+    written(
+        "public SSH key", r"^(ssh|ecdsa-sha2|sk-\S+)-?\S* [A-Za-z0-9+/]+=*( .*)?$", "ssh-ed25519 AAAA… you@example.com"
+    ),
+]
+ProxyUrl = Annotated[
+    str,
+    BeforeValidator(proxy_url),
+    written("URL of a proxy", r"^https?://[^\s/@]+/?$", "http://10.20.0.8:3128"),
+]
+Unproxied = Annotated[
+    str,
+    BeforeValidator(unproxied),
+    written("address, network or domain", r"^(\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*\.?(/[0-9]+)?)$", ".example.com"),
+]
+UserName = Annotated[
+    str,
+    BeforeValidator(user_name),
+    written("user name", r"^(?!kubeadmin$)[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$"),
+]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=24 * 60)]
 
 
@@ -107,46 +125,78 @@ class Proxy(Section):
     """The way out of the cluster network, where there is one; a key `no` would be a boolean to YAML."""
 
     http: ProxyUrl | None = None
+    """http:// URL of the proxy for plain HTTP. Default: none"""
     https: ProxyUrl | None = None
+    """URL of the proxy for HTTPS. Default: none"""
     no_proxy: tuple[Unproxied, ...] = ()
+    """What is reached without it: addresses, networks, domains (.example.com: all below it), or * alone. The cluster's
+    own networks and names need not be listed."""
 
 
 class AdminUser(Section):
     """A user with a password and all rights, for when no other login works."""
 
     enabled: Switch = True
+    """Whether there is such a user."""
     name: UserName = "admin"
+    """The name to log in with; the password is a stack output."""
 
 
 class Limits(Section):
     """How long, in minutes, is waited: for boots, the API, the control plane, a node, a drain, the operators."""
 
     boot_minutes: Minutes = 20
+    """Minutes until a machine has booted from the network."""
     api_minutes: Minutes = 30
+    """Minutes until the bootstrap machine serves the API."""
     bootstrap_minutes: Minutes = 60
+    """Minutes until the control plane has taken over from the bootstrap machine."""
     node_minutes: Minutes = 45
+    """Minutes until a machine is a node that is Ready."""
     drain_minutes: Minutes = 15
+    """Minutes for a node's pods to move elsewhere before its machine is rebuilt or removed."""
     install_minutes: Minutes = 90
+    """Minutes until every operator is available and the installation complete."""
 
 
 class Install(Section):
     """The cluster's own networks, its users, and the manifests that it is installed with."""
 
     cluster_network: Network = IPv4Network("10.128.0.0/14")
+    """The pods' network, of which each node gets a part."""
     host_prefix: Annotated[int, Field(strict=True, ge=8, le=28)] = 23
+    """Prefix length of each node's part of clusterNetwork; 23 holds 510 addresses, and a node takes 250 pods."""
     service_network: Network = IPv4Network("172.30.0.0/16")
+    """The network of the cluster's services, /12 at most."""
     ssh_keys: tuple[SshKey, ...] = ()
+    """Public SSH keys, lines of .pub files, that may log in to the nodes beside the stack's own key."""
     proxy: Proxy | None = None
+    """A proxy that the nodes and operators use. Default: none"""
     source_policy: Literal["NeverContactSource", "AllowContactingSource"] | None = None
+    """Whether nodes may try a release's own registry when the mirror lacks an image; since release 4.21.
+    Default: the product's own, they may; without a way out of the network they cannot"""
     schedulable_control_plane: Literal["auto", True, False] = "auto"
+    """Whether pods of users run on the control plane; `auto`: only when there are no compute machines."""
     chrony: Switch = True
+    """Whether nodes take their time from the services host."""
     machine_config_pools: Switch = True
+    """Whether each pool of compute machines other than `compute` gets a MachineConfigPool of its name."""
     image_registry: Literal["removed", "emptyDir", "default"] = "removed"
+    """The cluster's own image registry: `removed`, `emptyDir` (its content is lost with its pod), or the product's
+    `default`."""
     samples_operator: Literal["removed", "default"] = "removed"
+    """The samples operator, whose images lie outside: `removed`, or the product's `default`."""
     default_catalog_sources: Literal["disabled", "default"] = "disabled"
+    """The default operator catalogs, which lie outside: `disabled`, or the product's `default`."""
     admin_user: AdminUser = AdminUser()
+    """A user with a password and all rights."""
     ingress_certificate: Switch = True
+    """Whether the ingress gets a certificate of the stack's authority."""
     release_signature: Switch = True
+    """Whether the release's signature is put into the cluster, where one was found, so that updates can verify it."""
     manifests: ProjectPath | None = None
+    """A directory on the machine that runs Pulumi with further manifests, one object a file. Default: none"""
     keep_bootstrap: Switch = False
+    """Whether the bootstrap machine is kept, switched off, once the cluster stands."""
     limits: Limits = Limits()
+    """How long is waited before a step counts as failed."""

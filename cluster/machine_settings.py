@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from cluster.places import Url
 from cluster.section import Section
-from cluster.values import UNSET, Address, Count, Disk, KernelArgument, Mac, Memory, Sha256, Switch, Url
+from cluster.values import (
+    UNSET,
+    Address,
+    Count,
+    Disk,
+    KernelArgument,
+    Mac,
+    Memory,
+    Sha256,
+    Switch,
+)
 
 Role = Literal["bootstrap", "control-plane", "compute"]
 
@@ -18,30 +29,46 @@ class Pool(Section):
     """Machines of one kind: their role and sizes."""
 
     role: Role = "compute"
+    """What its machines are in the cluster. Infra and storage machines are compute machines of pools of their own."""
     cpus: Count = 4
+    """Processors of each machine. OKD wants 4 for bootstrap and control plane, 2 for compute, 8 for a single node."""
     memory_mib: Memory = 16384
+    """Memory of each machine in MiB. OKD wants 16384 for bootstrap and control plane, 8192 for compute."""
     disk_gib: Disk = 120
+    """Root disk of each machine in GiB. OKD wants 94 (100 GB), and 112 (120 GB) for a single node."""
     extra_disks_gib: tuple[Disk, ...] = ()
+    """Further disks of each machine in GiB, empty and unformatted, e.g. for storage."""
 
 
 class Machine(Section):
     """One machine; what is not said here comes from its pool."""
 
     pool: str | None = None
+    """The pool it is in. Default: its name without the number at its end, compute for compute-1"""
     address: Address = UNSET
+    """Its address on the cluster network, nobody else's."""
     mac: Mac | None = None
+    """The MAC of its network card, in quotes. Default: derived from the names of stack and machine"""
     cpus: Count | None = None
+    """Its processors. Default: its pool's"""
     memory_mib: Memory | None = None
+    """Its memory in MiB. Default: its pool's"""
     disk_gib: Disk | None = None
+    """Its root disk in GiB. Default: its pool's"""
     extra_disks_gib: tuple[Disk, ...] | None = None
+    """Its further disks in GiB. Default: its pool's"""
     kernel_arguments: tuple[KernelArgument, ...] = ()
+    """Kernel arguments of its installation, after those of the boot image. Addresses, disks and ignition configs are
+    given by the program."""
 
 
 class BootFile(Section):
     """One file of the boot image; without a SHA-256 the `SHA256SUMS` beside it counts."""
 
     location: Url
+    """http(s) URL that the services host can download from."""
     sha256: Sha256 | None = None
+    """The file's SHA-256. Default: what the SHA256SUMS beside it says"""
 
 
 class BootImage(Section):
@@ -51,10 +78,15 @@ class BootImage(Section):
     """
 
     kernel: BootFile | None = None
+    """The live kernel. Default: the one that the release's installer names"""
     initramfs: BootFile | None = None
+    """The live initramfs. Default: the one that the release's installer names"""
     rootfs: BootFile | None = None
+    """The live rootfs, if the initramfs does not hold it. Default: the one that the release's installer names"""
     kernel_arguments: tuple[KernelArgument, ...] = ()
+    """Kernel arguments of every machine's installation, e.g. console=ttyS0."""
     reports_back: Switch = False
+    """Whether the image answers the kernel argument okd.report=<url>, as the lab's does: boots are then checked."""
 
 
 DEFAULT_POOLS: dict[str, dict[str, Any]] = {

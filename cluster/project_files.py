@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from cluster.values import refused
+from cluster.values import refused, written
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -29,4 +29,4 @@ def resolved(path: str, directory: Path) -> Path:
     return directory / Path(path).expanduser()
 
 
-ProjectPath = Annotated[str, BeforeValidator(project_path)]
+ProjectPath = Annotated[str, BeforeValidator(project_path), written("path on this machine", r"^(?![a-z]+://)[^\n]+$")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr
 
-from cluster.values import refused
+from cluster.values import refused, written
 
 if TYPE_CHECKING:
     from cluster.site import Site
@@ -77,4 +77,4 @@ def pull_secret(value: Any) -> SecretStr:
     return SecretStr(value)
 
 
-PullSecret = Annotated[SecretStr, BeforeValidator(pull_secret)]
+PullSecret = Annotated[SecretStr, BeforeValidator(pull_secret), written("JSON text, secret", r"^\s*\{")]

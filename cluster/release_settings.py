@@ -11,10 +11,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field
 
 from cluster.images import Digest, Image, PinnedImage, Reference, Repository
+from cluster.places import AbsolutePath, Url
 from cluster.project_files import ProjectPath
 from cluster.pull_secret import PullSecret
 from cluster.section import Section
-from cluster.values import AbsolutePath, Sha256, Url, refused
+from cluster.values import (
+    Sha256,
+    refused,
+    written,
+)
 from cluster.versions import Version
 
 DEFAULT_VERSION = "4.22.0-okd-scos.7"
@@ -33,39 +38,64 @@ def _version(value: Any) -> str:
         ) from error
 
 
-VersionText = Annotated[str, BeforeValidator(_version)]
+VersionText = Annotated[
+    str,
+    BeforeValidator(_version),
+    written("OKD version", r"^[0-9]+\.[0-9]+\.[0-9]+-[0-9A-Za-z.-]*okd[0-9A-Za-z.-]*$", DEFAULT_VERSION),
+]
 
 
 class Client(Section):
     """The archive with the first `oc`; without a SHA-256 the `sha256sum.txt` beside it counts."""
 
     location: Url | None = None
+    """http(s) URL of openshift-client-linux-….tar.gz. Default: the one of the release on OKD's own release page"""
     sha256: Sha256 | None = None
+    """The archive's SHA-256. Default: what the sha256sum.txt beside it says"""
 
 
 class OperatorCatalog(Section):
     """An operator catalog to mirror, and which of its packages; none means the newest of all of them."""
 
     catalog: Image
+    """The catalog's pull spec."""
     packages: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names of its packages to mirror. Default: the newest of every package"""
 
 
 class Release(Section):
     """The release; what is not given follows from what is."""
 
     image: Image | None = None
+    """The release image's pull spec, by tag or digest. Default: OKD's own of release.version"""
     version: VersionText | None = None
+    """The version in full, in quotes. Default: the one that the image's tag tells, else 4.22.0-okd-scos.7"""
     digest: Digest | None = None
+    """Pins the release. Default: the image's own digest, else the tag's when it is first mirrored"""
     architecture: Literal["x86_64", "aarch64"] = "x86_64"
+    """The machines' architecture, for which image and tools are taken."""
     sources: tuple[Repository, ...] = ()
+    """Repositories that the payload's images are named by: nodes look for them in the mirror registry.
+    Default: the image's repository and the one of its content, where the former's name tells the latter's"""
     pull_secret: PullSecret | None = None
+    """JSON text for registries that ask for a login, kept encrypted:
+    `pulumi config set --secret --path okd-libvirt:release.pullSecret "$(cat pull-secret.json)"`. Default: none"""
     trusted_certificates: tuple[ProjectPath, ...] = ()
+    """PEM files on the machine that runs Pulumi, of authorities that registries or proxies are signed by."""
     client: Client = Client()
+    """The archive with the first `oc`, with which the release is mirrored."""
     engine: Literal["oc", "oc-mirror"] = "oc"
+    """What mirrors: `oc adm release mirror`, or oc-mirror, whose program has to lie in /usr/local/bin of the services
+    host and which takes operator catalogs too."""
     attempts: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
+    """How often a mirroring that failed is taken up again."""
     additional_images: tuple[PinnedImage, ...] = ()
+    """Further images to mirror, by digest."""
     operator_catalogs: tuple[OperatorCatalog, ...] = ()
+    """Operator catalogs to mirror, with the engine oc-mirror."""
     media: AbsolutePath | None = None
+    """A directory on the services host to load the release from, as `make media` saved it. Default: none; it is
+    mirrored from its registry"""
 
     def complete(self) -> Self:
         """The release with its defaults filled in; without a version where the settings do not tell which it is."""

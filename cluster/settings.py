@@ -33,23 +33,39 @@ class Cluster(Section):
     """The cluster's name; its domain is `<name>.<baseDomain>`."""
 
     name: Label = "okd"
+    """The first part of the cluster's domain, one DNS label of at most 54 characters."""
     base_domain: Domain
+    """The domain that the cluster's own is made under. Records and host names lie under `<name>.<baseDomain>`; the
+    services host answers for that alone, so it need not exist anywhere else."""
 
 
 class Settings(Section):
     """Everything a stack's file says, validated, with defaults that depend on other settings filled in."""
 
     cluster: Cluster
+    """The cluster's name and domain."""
     hypervisor: Hypervisor = Hypervisor()
+    """The libvirt host that everything is made on."""
     network: ClusterNetwork = ClusterNetwork()
+    """The isolated network of the cluster."""
     uplink: Uplink = Uplink()
+    """The services host's way out, and the way in to it."""
     services: Services
+    """The services host: addresses, names, time, boot files, load balancing and images come from it."""
     pools: dict[str, Pool] = Field(default_factory=dict)
+    """Machine pools by name: kinds of machines with their role and sizes. The usual ones exist already, and what is
+    written here goes over them key by key."""
     machines: dict[str, Machine] = Field(default_factory=dict)
+    """Machines by name, each in a pool; one bootstrap machine and 1, 3 or 5 for the control plane at least. A machine's
+    name is its host name, and what is said here goes over its pool."""
     boot_image: BootImage = BootImage()
+    """What machines boot from the network to be installed."""
     release: Release = Release()
+    """The OKD release: which one, where it comes from, and how it is mirrored."""
     install: Install = Install()
+    """The cluster's own networks, its users, and what it is born with."""
     checks: Checks = Checks()
+    """What becomes of a stack whose sizes are doubtful."""
     _stack: str = PrivateAttr(default="")
     _directory: Path = PrivateAttr(default=PROJECT)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 # An address and a network that were not given; what must be is reported, so no plan sees them.
@@ -28,7 +27,14 @@ def refused(harm: str, fix: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{harm}: {fix}", {"harm": harm, "fix": fix})
 
 
-def _text(value: Any, what: str) -> str:
+def written(title: str, pattern: str, *examples: str) -> WithJsonSchema:
+    """How a value is written, for editors and the reference page; the validator beside it knows more."""
+    shown = {"examples": list(examples)} if examples else {}
+    return WithJsonSchema({"type": "string", "title": title, "pattern": pattern} | shown)
+
+
+def as_text(value: Any, what: str) -> str:
+    """Text without blanks around it; `what` names it where YAML made something else of it."""
     if not isinstance(value, str):
         raise refused(f"{what} is text, this is not (YAML reads some unquoted values as numbers)", "put it in quotes")
     return value.strip()
@@ -38,7 +44,7 @@ def address(value: Any) -> IPv4Address:
     """An IPv4 address in dotted form."""
     if isinstance(value, IPv4Address):
         return value
-    text = _text(value, "an address")
+    text = as_text(value, "an address")
     plain, slash, _ = text.partition("/")
     try:
         if slash:
@@ -57,7 +63,7 @@ def network(value: Any) -> IPv4Network:
     """An IPv4 network in CIDR form with no host bits set."""
     if isinstance(value, IPv4Network):
         return value
-    text = _text(value, "a network")
+    text = as_text(value, "a network")
     fix = "write it as 192.168.200.0/24"
     if re.fullmatch(r"[0-9a-fA-F]*:[0-9a-fA-F:.]+(/.*)?", text):
         raise refused("an IPv6 network, and the cluster is built on IPv4 alone", fix)
@@ -78,7 +84,7 @@ def network(value: Any) -> IPv4Network:
 
 def mac(value: Any) -> str:
     """A unicast MAC address, in lower case with colons."""
-    text = _text(value, "a MAC").lower().replace("-", ":")
+    text = as_text(value, "a MAC").lower().replace("-", ":")
     if not MAC.fullmatch(text):
         raise refused(
             "not a MAC, so no lease would ever match the machine", 'write it as "52:54:00:12:34:56", in quotes'
@@ -100,7 +106,7 @@ def mac(value: Any) -> str:
 
 def label(value: Any) -> str:
     """One DNS label: lower-case letters, digits and inner hyphens, at most 63."""
-    text = _text(value, "a name")
+    text = as_text(value, "a name")
     if not LABEL.fullmatch(text):
         raise refused(
             "not a DNS label, so the name server would refuse the record and the node would have no name",
@@ -111,7 +117,7 @@ def label(value: Any) -> str:
 
 def domain(value: Any) -> str:
     """A DNS domain of at least one label, without a trailing dot."""
-    text = _text(value, "a domain").removesuffix(".")
+    text = as_text(value, "a domain").removesuffix(".")
     if text.startswith("*."):
         raise refused(
             "a wildcard is a record, not a domain; the ingress gets its own, *.apps below the cluster's domain",
@@ -129,7 +135,7 @@ def domain(value: Any) -> str:
 
 def sha256(value: Any) -> str:
     """A SHA-256 as 64 hexadecimal digits, lower case."""
-    text = _text(value, "a SHA-256").lower().removeprefix("sha256:")
+    text = as_text(value, "a SHA-256").lower().removeprefix("sha256:")
     if not SHA256.fullmatch(text):
         raise refused(
             "not a SHA-256, so no download could ever match it",
@@ -140,7 +146,7 @@ def sha256(value: Any) -> str:
 
 def interface(value: Any) -> str:
     """The name of a network interface on the hypervisor."""
-    text = _text(value, "a bridge")
+    text = as_text(value, "a bridge")
     if not INTERFACE.fullmatch(text):
         raise refused(
             "Linux has no interface of that name", "name an existing bridge of at most 15 characters, e.g. br0"
@@ -148,40 +154,9 @@ def interface(value: Any) -> str:
     return text
 
 
-def port_holds(text: str) -> bool:
-    """Whether the port of a URL, if it has one, is a port's number."""
-    try:
-        return urlsplit(text).port != 0
-    except ValueError:
-        return False
-
-
-def location(value: Any) -> str:
-    """A path, or an http(s) URL, of a file."""
-    text = _text(value, "a location")
-    scheme = text.split("://", 1)[0] if "://" in text else ""
-    if not text or any(character.isspace() for character in text) or scheme not in ("", "http", "https"):
-        raise refused("neither a path nor an http(s) URL, so the file cannot be had", "give a path or http(s)://…")
-    if text.startswith("~"):
-        raise refused("no shell reads this, so ~ is no home directory", "write the path in full")
-    if scheme and not port_holds(text):
-        raise refused("its port is not one between 1 and 65535", "give a path or http(s)://host:port/path")
-    return text
-
-
-def url(value: Any) -> str:
-    """An http(s) URL that the services host can download from."""
-    text = _text(value, "a URL")
-    if not re.fullmatch(r"https?://[^\s/'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]", text):
-        raise refused("not the http(s) URL of a file: the services host downloads it", "write http(s)://host/path/file")
-    if not port_holds(text):
-        raise refused("its port is not one between 1 and 65535", "write http(s)://host:port/path/file")
-    return text
-
-
 def host(value: Any) -> str:
     """A host by address or by DNS name."""
-    text = _text(value, "a host")
+    text = as_text(value, "a host")
     try:
         return str(IPv4Address(text))
     except AddressValueError:
@@ -193,7 +168,7 @@ def host(value: Any) -> str:
 
 def kernel_argument(value: Any) -> str:
     """One kernel argument: no blanks, quotes or backslashes, which boot loaders read differently."""
-    text = _text(value, "a kernel argument")
+    text = as_text(value, "a kernel argument")
     if not KERNEL_ARGUMENT.fullmatch(text):
         raise refused(
             "blanks, quotes and backslashes mean different things to PXELINUX and iPXE",
@@ -202,29 +177,31 @@ def kernel_argument(value: Any) -> str:
     return text
 
 
-def absolute_path(value: Any) -> str:
-    """An absolute path on another machine."""
-    text = _text(value, "a path")
-    if not re.fullmatch(r"/[A-Za-z0-9._/-]*", text):
-        raise refused("not an absolute path of plain characters", "write it as /var/lib/libvirt/images/okd")
-    clean = re.sub("/{2,}", "/", text).rstrip("/")
-    if not clean or {".", ".."} & set(clean.split("/")):
-        raise refused("the top of the file system, or a path that leads through . or ..", "write where it really lies")
-    return clean
+_LABEL, _HEX = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "[0-9A-Fa-f]"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_NAMES = rf"{_LABEL}(\.{_LABEL})*\.?"
+_MAC = rf"^(?!00([:-]00){{5}}$)(?![fF][eE]){_HEX}[02468aceACE]([:-]{_HEX}{{2}}){{5}}$"
 
-
-Address = Annotated[IPv4Address, BeforeValidator(address)]
-Network = Annotated[IPv4Network, BeforeValidator(network)]
-Mac = Annotated[str, BeforeValidator(mac)]
-Label = Annotated[str, BeforeValidator(label)]
-Domain = Annotated[str, BeforeValidator(domain)]
-Sha256 = Annotated[str, BeforeValidator(sha256)]
-Interface = Annotated[str, BeforeValidator(interface)]
-Location = Annotated[str, BeforeValidator(location)]
-Url = Annotated[str, BeforeValidator(url)]
-Host = Annotated[str, BeforeValidator(host)]
-KernelArgument = Annotated[str, BeforeValidator(kernel_argument)]
-AbsolutePath = Annotated[str, BeforeValidator(absolute_path)]
+Address = Annotated[IPv4Address, BeforeValidator(address), written("IPv4 address", f"^{_ADDRESS}$", "192.168.200.10")]
+Network = Annotated[
+    IPv4Network,
+    BeforeValidator(network),
+    written("IPv4 network", f"^{_ADDRESS}/([12]?[0-9]|3[0-2])$", "192.168.200.0/24"),
+]
+Mac = Annotated[str, BeforeValidator(mac), written("MAC", _MAC, "52:54:00:12:34:56")]
+Label = Annotated[str, BeforeValidator(label), written("DNS label", f"^{_LABEL}$")]
+Domain = Annotated[str, BeforeValidator(domain), written("DNS domain", rf"^(?![0-9.]+$){_NAMES}$", "example.com")]
+Sha256 = Annotated[str, BeforeValidator(sha256), written("SHA-256", rf"^(sha256:)?{_HEX}{{64}}$")]
+Interface = Annotated[str, BeforeValidator(interface), written("bridge", "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$", "br0")]
+Host = Annotated[
+    str,
+    BeforeValidator(host),
+    written("address or DNS name", rf"^({_ADDRESS}|(?![0-9.]+$){_NAMES})$", "ntp.example.com"),
+]
+KernelArgument = Annotated[
+    str, BeforeValidator(kernel_argument), written("kernel argument", r"^[!#-\[\]-~]+$", "console=ttyS0")
+]
 # Strict: text that looks like a number, or `true`, would pass otherwise.
 Count = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Memory = Annotated[int, Field(strict=True, ge=64, le=16 * 1024 * 1024)]
