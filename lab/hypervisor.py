@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
         verbs[argv[0]]()
     except StepFailed as error:
         return fail(error)
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -7,40 +7,26 @@ it; a passphrase that the caller's environment names. Standard library only.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from lab import checkout
+from lab import checkout, state
 from lab.obstacles import Obstacle
 
 FILE = checkout.LAB / "passphrase"
-STATE = checkout.LAB / "state"
 GIVEN = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL")
 
 
 def obstacles(*, in_lab: bool) -> list[Obstacle]:
     """What is wrong with it, if it is the one that counts."""
     given_elsewhere = not in_lab and any(os.environ.get(name) for name in GIVEN)
-    stacks = _stacks()
+    stacks = state.stacks()
     if given_elsewhere or not stacks or (FILE.is_file() and FILE.read_text().strip()):
         return []
-    state, lost = "empty" if FILE.exists() else "gone", f"rm -r {STATE}"
+    condition, lost = "empty" if FILE.exists() else "gone", f"rm -r {state.DIRECTORY}"
     return [
         Obstacle(
-            f"{FILE} is {state}, and {STATE} holds {', '.join(stacks)}, encrypted with what was in it",
+            f"{FILE} is {condition}, and {state.DIRECTORY} holds {', '.join(stacks)}, encrypted with what was in it",
             "no secret of the state could be read: the stack could neither be changed nor destroyed",
             "put the file back from a copy. If there is none: end the lab (python3 -m lab.hypervisor down), which "
             f"takes along all that stands in it; remove by hand what stands on other libvirt hosts; then: {lost}",
         )
     ]
-
-
-def _stacks() -> list[str]:
-    """The stacks in the checkout's own state, as Pulumi's file backend keeps them."""
-    names = {_name(path) for path in (STATE / ".pulumi" / "stacks").glob("*/*.json*")}
-    return sorted(name for name in names if name)
-
-
-def _name(path: Path) -> str:
-    # Backups and attributes lie beside a stack's own file.
-    name = path.name.removesuffix(".gz")
-    return name.removesuffix(".json") if name.endswith(".json") else ""

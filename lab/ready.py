@@ -14,20 +14,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from lab import checkout, passphrase, remedies, surroundings
+from lab import checkout, passphrase, remedies, state, surroundings
 from lab.obstacles import NotReady, Obstacle
 from lab.progress import StepFailed
 from lab.toolchain import venv
 
 _SETTING_UP = ("up", "preview", "shell", "prepare")
+_GOING_ON = ("stop", "start", "output")
 
 
 def check(stack: str, verb: str, *, in_lab: bool) -> None:
     """Look at all that a verb needs. Raises NotReady."""
-    again = f"make {verb}{'' if stack == 'dev' else f' STACK={stack} LAB=1'}"
-    looks: list[Callable[[], list[Obstacle]]] = [lambda: _named(stack), lambda: _root(again, in_lab)]
+    which = "" if stack == "dev" else f" STACK={stack}{' LAB=1' if in_lab else ''}"
+    looks: list[Callable[[], list[Obstacle]]] = [lambda: _named(stack), lambda: _root(f"make {verb}{which}", in_lab)]
     if verb in _SETTING_UP:
         looks += [_writable, *([surroundings.obstacles] if in_lab else [])]
+    if verb in _GOING_ON:
+        looks += [lambda: _made(stack, f"make up{which}", in_lab)]
     looks += [lambda: passphrase.obstacles(in_lab=in_lab)]
     if found := [one for look in looks for one in look()]:
         raise NotReady(found)
@@ -74,6 +77,12 @@ def _named(stack: str) -> list[Obstacle]:
             f"{ask}copy Pulumi.prod.yaml to Pulumi.{stack}.yaml and edit it, or name another stack",
         )
     ]
+
+
+def _made(stack: str, begin: str, in_lab: bool) -> list[Obstacle]:
+    if state.elsewhere(in_lab=in_lab) or stack in state.stacks():
+        return []
+    return [Obstacle(f"stack {stack} is not there", "it was never brought up here, or is destroyed", f"begin: {begin}")]
 
 
 def _root(again: str, in_lab: bool) -> list[Obstacle]:

@@ -56,6 +56,7 @@ class World:
         for thing in ("hypervisor", "upstream"):
             for verb in ("up", "down"):
                 monkeypatch.setattr(getattr(stack, thing), verb, lambda word=f"{thing} {verb}": self.done.append(word))
+        monkeypatch.setattr(stack.ready, "check", lambda name, verb, *, in_lab: None)
         monkeypatch.setattr(stack.Stack, "_settle", lambda one: None)
         monkeypatch.setattr(backend.Backend, "stacks", lambda one: dict(self.counts))
         monkeypatch.setattr(backend.Backend, "remove", lambda one: self.done.append(f"rm {one.commands.stack}"))

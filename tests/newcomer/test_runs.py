@@ -71,6 +71,13 @@ def test_a_run_after_a_killed_one_takes_its_lock_back_and_goes_on(made: Clone) -
     assert not list(locks.glob("*.json"))
 
 
+@pytest.mark.parametrize("verb", ["stop", "start", "output"])
+def test_a_stack_that_was_never_brought_up_is_told_apart_from_one_that_is_off(clone: Clone, verb: str) -> None:
+    before = clone.files()
+    told(clone.make(verb), "- stack dev is not there", "fix:  begin: make up\n")
+    assert clone.files() == before
+
+
 def test_an_interrupted_build_says_that_it_goes_on_and_leaves_nothing_half_made(clone: Clone, tmp_path: Path) -> None:
     begins = tmp_path / "begins"
     go = tmp_path / "go"
