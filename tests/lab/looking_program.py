@@ -1,0 +1,113 @@
+"""The pool, networks and machines of a small stack, by the project's own components, in a copy of the checkout.
+
+No services host: nothing is installed, and every run is over in seconds. The copy has its own lab; engine and plugins
+are the checkout's.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import ROOT
+from tests.lab.conftest import Lab
+
+PROGRAM = """
+import pulumi
+from components import config
+from components.hypervisor import Hypervisor, HypervisorArgs
+from components.machine import Machine, MachineArgs
+from components.network import Networks, NetworksArgs
+
+plan, facts = config.planned()
+hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
+on_libvirt = pulumi.ResourceOptions(providers=[hypervisor.provider])
+networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
+for row in plan.members:
+    Machine(row.name, MachineArgs(plan=plan, row=row, hypervisor=hypervisor, networks=networks), on_libvirt)
+"""
+SIZES = {"cpus": 1, "memoryMiB": 64, "diskGiB": 1}
+SETTINGS: dict[str, Any] = {
+    "cluster": {"name": "okd", "baseDomain": "lab.example"},
+    "checks": {"minimumSizes": "ignore"},
+    "hypervisor": {"uri": "qemu:///system", "accelerator": "qemu"},
+    "uplink": {"cidr": "192.168.130.0/24"},
+    "services": {
+        "image": {"location": "image.qcow2"},
+        "cpus": 1,
+        "memoryMiB": 64,
+        "diskGiB": 1,
+        "registryGiB": 1,
+    },
+    "pools": {"bootstrap": SIZES, "control-plane": SIZES, "compute": SIZES},
+    "machines": {
+        "bootstrap": {"address": "192.168.200.10"},
+        "control-plane-0": {"address": "192.168.200.30"},
+        "compute-0": {"address": "192.168.200.20"},
+        "compute-1": {"address": "192.168.200.21"},
+    },
+}
+RUN = "from lab.commands import Commands; import sys; sys.exit(Commands('look', in_lab=True).shown(sys.argv[1:]))"
+
+
+class LookingProgram:
+    """The stack `look`; `settings` may be changed between runs."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.root = lab, lab.root
+        self.settings = copy.deepcopy(SETTINGS)
+        for name in ("components", "templates", "scripts", ".venv"):
+            self._link(name)
+        for name in (".lab/bin", ".lab/pulumi-home"):
+            self._link(name)
+        shutil.copy(ROOT / "Pulumi.yaml", self.root)
+        (self.root / "__main__.py").write_text(PROGRAM)
+        (self.root / "image.qcow2").write_bytes(b"QFI\xfb")
+        shutil.rmtree(self.root / ".lab" / "state", ignore_errors=True)
+        (self.root / ".lab" / "state").mkdir()
+        (self.root / ".lab" / "passphrase").write_text("a passphrase of the tests\n")
+        self.write()
+        done = self._pulumi("stack", "init", "look")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def write(self) -> None:
+        """Write the settings as they are now."""
+        config = {f"okd-libvirt:{key}": value for key, value in self.settings.items()}
+        (self.root / "Pulumi.look.yaml").write_text(yaml.safe_dump({"config": config}))
+
+    def run(self, verb: str, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi VERB` on the stack with the settings as they are now; its exit code is left to the caller."""
+        self.write()
+        return self._pulumi(verb, *words, "--stack", "look", path=path)
+
+    def preview(self, path: Path | None = None) -> str:
+        """What a preview prints, whether or not it is refused; `path` is searched for programs before all others."""
+        done = self.run("preview", path=path)
+        return done.stdout + done.stderr
+
+    def up(self) -> str:
+        """What an update prints, which must succeed."""
+        done = self.run("up", "--yes", "--skip-preview")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def _link(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+        (self.root / name).symlink_to(ROOT / name)
+
+    def _pulumi(self, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin" if path is None else f"{path}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(Path.home()),
+            "PYTHONPATH": str(self.root),
+        }
+        return subprocess.run(
+            [sys.executable, "-c", RUN, "pulumi", *words, "--non-interactive"], cwd=self.root, env=environment,
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
