@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -240,6 +241,8 @@ class Updates(stack.Stack):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, codes: list[int], outputs: list[dict[str, Any]]) -> None:
         super().__init__("dev", in_lab=True)
         self.codes, self.updates = codes, 0
+        monkeypatch.setattr(stack.ready, "check", lambda name, verb, *, in_lab: None)
+        monkeypatch.setattr(stack.turn, "of", lambda name, verb: contextlib.nullcontext())
         monkeypatch.setattr(update, "run", lambda commands: self._run())
         monkeypatch.setattr(update.facts, "of", lambda name: name)
         monkeypatch.setattr(update.consoles, "last_words", lambda commands, known, told: [f"last of {told}"])
