@@ -40,7 +40,7 @@ for pool in virsh("pool-list", "--all", "--name").split():
         if line.strip():
             volume = line.split()[0]
             text = virsh("vol-dumpxml", volume, "--pool", pool)
-            seen[f"volume {volume}"] = without(text, *(["allocation", "timestamps"] if guests else ["atime"]))
+            seen[f"volume {volume}"] = without(text, *(["allocation", "physical", "timestamps"] if guests else ["atime"]))
 seen["links"] = said("ip", "-o", "link")
 seen["addresses"] = re.sub(r"valid_lft.*", "", said("ip", "-o", "addr"))
 seen["routes"] = said("ip", "route")
@@ -59,7 +59,7 @@ for path in sorted((root / ".lab").rglob("*")):
         continue
     if path.is_file() and not path.is_symlink():
         with path.open("rb") as file:
-            seen[f"file {place}"] = f"{hashlib.file_digest(file, 'sha256').hexdigest()} {path.stat().st_mtime_ns}"
+            seen[f"file {place}"] = f"{hashlib.file_digest(file, 'sha256').hexdigest()} {oct(path.stat().st_mode)}"
     elif not path.is_symlink():
         seen[f"other {place}"] = oct(path.stat().st_mode)
 print(json.dumps(seen))
