@@ -52,11 +52,10 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None) -
         *image_checks.check(settings, refused),
     ]
     doubtful = list(settings_doubts.check(settings))
-    if not machine_checks.roles_unsure(refused):
-        faults = list(machine_checks.roles(settings))
-        found += faults
-        if not any(fault.setting.endswith(".pool") for fault in faults) and not refused.touches("checks"):
-            severity = settings.checks.minimum_sizes
-            sizes = [] if severity == "ignore" else size_checks.check(settings)
-            (found if severity == "refuse" else doubtful).extend(sizes)
+    roles_sure = not machine_checks.roles_unsure(refused)
+    if roles_sure:
+        found += machine_checks.roles(settings)
+    severity = settings.checks.minimum_sizes
+    if severity != "ignore" and not refused.touches("checks.minimumSizes"):
+        (found if severity == "refuse" else doubtful).extend(size_checks.check(settings, roles_sure=roles_sure))
     return Found(tuple(one for one in found if not refused.holds(one.setting)), tuple(doubtful))

@@ -44,9 +44,10 @@ HARMS = {
 }
 
 
-def check(settings: Settings) -> Iterator[Problem]:
-    """Every size that is too small, a pool's once for all of its machines."""
-    yield from _machines(settings)
+def check(settings: Settings, *, roles_sure: bool) -> Iterator[Problem]:
+    """Every size that is too small, a pool's once for all of its machines; machines only if their roles are sure."""
+    if roles_sure:
+        yield from _machines(settings)
     services = settings.services
     for field, harm in (
         ("cpus", "the services host would be too slow for its daemons"),
@@ -59,11 +60,14 @@ def check(settings: Settings) -> Iterator[Problem]:
 
 
 def _machines(settings: Settings) -> Iterator[Problem]:
-    roles = {name: settings.pools[str(one.pool)].role for name, one in settings.machines.items()}
-    nodes = [role for role in roles.values() if role != "bootstrap"]
+    pools = {name: settings.pools.get(str(machine.pool)) for name, machine in settings.machines.items()}
+    nodes = [pool.role if pool else "unknown" for pool in pools.values() if pool is None or pool.role != "bootstrap"]
     reported: set[str] = set()
     for name, machine in settings.machines.items():
-        role, pool = roles[name], settings.pools[str(machine.pool)]
+        pool = pools[name]
+        if pool is None:
+            continue
+        role = pool.role
         single = nodes == ["control-plane"] and role == "control-plane"
         for field, key in KEYS.items():
             own = getattr(machine, field)
