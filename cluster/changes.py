@@ -1,68 +1,64 @@
 """What a change of the settings does to a stack that was brought up before.
 
-Owns which changes an installed cluster could not survive, refused by name before anything is touched, and saying in
-words what all others do. `before` are the stack's last outputs. Does not own the change itself.
+Owns which changes an installed cluster could not survive, refused by name before anything is touched, and putting
+together in words what all others do. `before` are the stack's last outputs. Does not own the words for each part of the
+stack (machine_changes.py, services_changes.py, stack_changes.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cluster.machines import natural
+from cluster import machine_changes, services_changes, stack_changes
+from cluster.effects import Effect, Row, differs, number
 from cluster.plan import Plan
 from cluster.settings_problems import Problem
+from cluster.standing import NETWORK, POOL, Standing
 
-Row = Mapping[str, Any]
-SIZES = ("cpus", "memoryMiB", "diskGiB", "extraDisksGiB")
 ETCD = "its etcd member, certificates and static pods are this machine's alone"
 
 
-def refused(before: Mapping[str, Any], plan: Plan) -> list[Problem]:
-    """What must not change any more; nothing while no cluster is installed.
-
-    Args:
-        before: the stack's outputs as its last update left them; an output that is missing refuses nothing.
-        plan: the stack as its settings plan it now.
-    """
-    if not _installed(before):
-        return []
-    return [*_domain(before, plan), *_network(before, plan), *_control_plane(before, plan), *_compute(before, plan)]
-
-
-def described(before: Mapping[str, Any], plan: Plan) -> list[str]:
-    """What the change does to the machines, in words, in the table's order; empty when it touches none."""
-    installed = _installed(before)
-    old, new = _old(before), _new(plan)
-    if not old:
-        return []
-    if installed:
-        # Its work is done: whether it is still there is no matter of the settings of its row.
-        old, new = ({name: row for name, row in rows.items() if row["role"] != "bootstrap"} for rows in (old, new))
-    kept = [name for name in new if name in old]
+def refused(plan: Plan) -> list[Problem]:
+    """What must not change any more. What the state does not tell, of an older program, refuses nothing."""
+    before = plan.before.outputs
+    standing = Standing.of(plan.before)
+    if not plan.before.installed:
+        return list(_protected(standing, plan))
     return [
-        *(_removed(old[name], installed) for name in sorted(old.keys() - new.keys(), key=natural)),
-        *(_added(row, installed) for name, row in new.items() if name not in old),
-        *(line for name in kept for line in _single(old[name], new[name])),
-        *_resized({name: (old[name], new[name]) for name in kept}, installed),
+        *_domain(before, plan),
+        *_network(before, plan),
+        *_services(before, plan),
+        *_below(standing, plan),
+        *_control_plane(before, plan),
+        *_compute(before, plan),
     ]
 
 
-def _installed(before: Mapping[str, Any]) -> bool:
-    return bool((before.get("installation") or {}).get("installed"))
+def described(plan: Plan, *, image: Callable[[], str] | None = None, domain_type: str | None = None) -> list[str]:
+    """What the change does, in words; empty when nothing changes, and for a stack that does not stand yet.
+
+    Args:
+        plan: the stack as its settings plan it now.
+        image: gives the SHA-256 (hex) that identifies the services host's image; asked only where one stands.
+        domain_type: the libvirt domain type of its machines, where it is known.
+    """
+    return [one.words for one in effects(plan, image=image, domain_type=domain_type)]
+
+
+def effects(plan: Plan, *, image: Callable[[], str] | None = None, domain_type: str | None = None) -> list[Effect]:
+    """What the change does, each with the libvirt objects that are made anew or removed for it."""
+    standing = Standing.of(plan.before)
+    if standing.new:
+        return []
+    return [
+        *stack_changes.effects(standing, plan, image, domain_type),
+        *machine_changes.effects(standing, plan),
+    ]
 
 
 def _old(before: Mapping[str, Any]) -> dict[str, Row]:
     return {row["name"]: row for row in before.get("machines") or ()}
-
-
-def _new(plan: Plan) -> dict[str, Row]:
-    return {machine.name: machine.output() for machine in plan.machines}
-
-
-def _differs(key: str, old: Row, new: Row) -> bool:
-    """Whether both rows know the key and disagree; an older program's outputs may not hold it."""
-    return key in old and old[key] != new[key]
 
 
 def _domain(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
@@ -90,9 +86,77 @@ def _network(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
         yield Problem(
             "network.cidr",
             now,
-            f"a cluster is installed on {was}: every machine would be rebuilt, etcd's members and their data with them",
+            f"a cluster is installed on {was}: every machine would move, and etcd and all certificates know it there",
             f"write {was} again; another network takes another stack",
         )
+
+
+def _services(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
+    """The services host by name and address, as the nodes know it."""
+    registry, address = str(before.get("registryUrl", "")).removeprefix("https://"), before.get("servicesAddress")
+    was, now = registry.partition(".")[0], plan.settings.services
+    if was and was != now.name:
+        yield Problem(
+            "services.name",
+            now.name,
+            f"the installed cluster fetches every image from {registry}, and no node would find one again",
+            f"write {was} again",
+        )
+    if address and address != str(now.address):
+        yield Problem(
+            "services.address",
+            str(now.address),
+            f"the installed cluster's nodes have their name server and the API's load balancer at {address}: all of "
+            "them would be lost until each is booted again",
+            f"write {address} again",
+        )
+
+
+def _below(standing: Standing, plan: Plan) -> Iterator[Problem]:
+    """What all machines, or all data, stand on."""
+    mtu, now = standing.outputs(NETWORK, stack_changes.CLUSTER).get("mtu"), plan.settings
+    if mtu is not None and int(mtu) != now.network.mtu:
+        yield Problem(
+            "network.mtu",
+            str(now.network.mtu),
+            "the cluster network would be made anew under the installed cluster: etcd's members would lose each other, "
+            "and the pods' own network keeps the MTU that it was installed with",
+            f"write {number(mtu)} again; another MTU takes another stack",
+        )
+    path = (standing.outputs(POOL, "hypervisor-pool").get("target") or {}).get("path")
+    if path and path != str(now.hypervisor.pool_path):
+        yield Problem(
+            "hypervisor.poolPath",
+            str(now.hypervisor.pool_path),
+            "every disk of the installed cluster would be destroyed and made anew, etcd's among them",
+            f"write {path} again",
+        )
+    for size in _registry_size(standing, plan):
+        yield Problem(
+            "services.registryGiB",
+            str(now.services.registry_gib),
+            "the registry's volume would be made anew and empty: images that nodes need, and the cluster's first "
+            "credentials, by which machines join and leave it, would be lost",
+            f"write {size} again; docs/operations.md says how the volume grows in place",
+        )
+
+
+def _protected(standing: Standing, plan: Plan) -> Iterator[Problem]:
+    """A protected volume is never replaced; the engine would say so half way through."""
+    for size in _registry_size(standing, plan) if plan.settings.services.protect_registry else ():
+        yield Problem(
+            "services.registryGiB",
+            str(plan.settings.services.registry_gib),
+            "another size takes another volume, and this one is protected with all that is mirrored",
+            f"write {size} again; or set services.protectRegistry to false, update, then change the size: "
+            "the release is mirrored again",
+        )
+
+
+def _registry_size(standing: Standing, plan: Plan) -> Iterator[int]:
+    was = standing.gib(services_changes.DATA)
+    if was is not None and was != plan.settings.services.registry_gib:
+        yield was
 
 
 def _control_plane(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
@@ -141,7 +205,7 @@ def _compute(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
         )
     for machine in plan.of_role("compute"):
         was, now = old.get(machine.name), machine.output()
-        if was and was["role"] == now["role"] and _differs("address", was, now):
+        if was and was["role"] == now["role"] and differs("address", was, now):
             yield Problem(
                 f"machines.{machine.name}.address",
                 now["address"],
@@ -152,75 +216,17 @@ def _compute(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
 
 def _kept(name: str, was: Row, now: Row) -> Iterator[Problem]:
     setting = f"machines.{name}"
-    if _differs("address", was, now):
+    if differs("address", was, now):
         yield Problem(
             f"{setting}.address",
             now["address"],
             f"etcd and its certificates know this control plane machine at {was['address']}",
             f"write {was['address']} again",
         )
-    if _differs("diskGiB", was, now):
+    if differs("diskGiB", was, now):
         yield Problem(
             f"{setting}.diskGiB",
             str(now["diskGiB"]),
             "another size takes another disk, and the etcd member on this control plane machine's disk would be lost",
-            f"write {_number(was['diskGiB'])} again, here or in pool {now['pool']}",
+            f"write {number(was['diskGiB'])} again, here or in pool {now['pool']}",
         )
-
-
-def _removed(was: Row, installed: bool) -> str:
-    if installed and was["role"] == "compute":
-        return f"{was['name']} is drained and leaves the cluster, then its domain and volumes are destroyed"
-    return f"{was['name']}: its domain and volumes are destroyed"
-
-
-def _added(now: Row, installed: bool) -> str:
-    joins = " and joins the cluster" if installed else ""
-    return f"{now['name']} ({now['role']}, {now['address']}) is made{joins}"
-
-
-def _single(was: Row, now: Row) -> Iterator[str]:
-    """What changes for one machine alone."""
-    name = now["name"]
-    if _differs("mac", was, now):
-        yield f"a MAC change rebuilds {name} and nothing else"
-    if _differs("address", was, now):
-        yield f"{name} moves from {was['address']} to {now['address']}: its lease, records and back ends with it"
-    if _differs("role", was, now):
-        yield f"{name} is rebuilt as {now['role']} in place of {was['role']}"
-    elif _differs("pool", was, now):
-        yield f"{name} moves from pool {was['pool']} to pool {now['pool']}"
-
-
-def _resized(pairs: Mapping[str, tuple[Row, Row]], installed: bool) -> Iterator[str]:
-    """What new sizes do, one line for machines of a pool that change alike."""
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for name, (was, now) in pairs.items():
-        if keys := tuple(key for key in SIZES if _differs(key, was, now)):
-            groups.setdefault((now["pool"], keys), []).append(name)
-    for (pool, keys), names in groups.items():
-        whole = len(names) > 1 and names == [name for name, (_, now) in pairs.items() if now["pool"] == pool]
-        what = f"{_listed(keys)} of {f'pool {pool}' if whole else _listed(names)}"
-        yield f"{what}: {_rebuilt(names, installed)}{_lost(keys)}"
-
-
-def _rebuilt(names: Sequence[str], installed: bool) -> str:
-    done = "drained and rebuilt" if installed else "rebuilt"
-    if len(names) == 1:
-        return f"{names[0]} is {done}"
-    return f"{' then '.join(names)} are {done}{', one at a time' if installed else ''}"
-
-
-def _lost(keys: Sequence[str]) -> str:
-    disks = {"diskGiB": "the root disk", "extraDisksGiB": "an extra disk whose size changes"}
-    lost = [disk for key, disk in disks.items() if key in keys]
-    return f"; what is on {_listed(lost)} is lost" if lost else ""
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _number(value: Any) -> str:
-    # Numbers come back from a state as floats.
-    return f"{value:g}" if isinstance(value, float) else str(value)

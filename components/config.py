@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
 import pulumi
 from pulumi.runtime.config import CONFIG
 
-from cluster import changes, preflight
+from cluster import changes, file_changes, preflight, summary
 from cluster.before import Before
 from cluster.host_facts import HostFacts
 from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
 from components import host_look
+from components.image import image_digest
 from components.installation import COMPLETE
 
 
@@ -27,15 +29,29 @@ def planned() -> tuple[Plan, HostFacts]:
         plan = Plan.of(_settings(), _before())
         facts = host_look.look(plan)
         found = preflight.findings(plan, facts)
-        if problems := [*changes.refused(plan.before.outputs, plan), *found.refused]:
+        if problems := [*changes.refused(plan), *found.refused]:
             raise SettingsError(problems)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
     for problem in found.warned:
         pulumi.log.warn(str(problem))
-    for line in changes.described(plan.before.outputs, plan):
-        pulumi.log.info(line)
+    for message in _told(plan, facts):
+        pulumi.log.info(message)
     return plan, facts
+
+
+def _told(plan: Plan, facts: HostFacts) -> list[str]:
+    """What a preview says beside the engine's own plan; an update says what it does to what stands."""
+    image = plan.settings.services.image
+    told = changes.described(
+        plan,
+        image=functools.partial(image_digest, image.location, image.sha256),
+        domain_type=preflight.domain_type(plan, facts),
+    )
+    if not pulumi.runtime.is_dry_run():
+        return told
+    overview = ["\n".join(lines)] if (lines := summary.lines(plan)) else []
+    return [*overview, *told, *file_changes.diffs(plan)]
 
 
 def _settings() -> Settings:

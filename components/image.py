@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ class ImageError(pulumi.RunError):
     """The services host image cannot be used; the message, shown without a traceback, says what to do."""
 
 
+@functools.cache
 def image_digest(location: str, declared: str | None) -> str:
     """SHA-256 (hex) that identifies the image at `location`.
 
