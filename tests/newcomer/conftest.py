@@ -62,7 +62,7 @@ class Clone:
         """Run a command in the clone; what it prints is one text."""
         return subprocess.run(
             argv, cwd=self.root, env={**self.environment, **environment}, stdin=subprocess.DEVNULL, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
         )  # fmt: skip
 
     def lend_tools(self, *, engine: bool = True) -> None:
