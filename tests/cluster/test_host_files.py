@@ -27,7 +27,10 @@ def unchanged(config: dict[str, Any]) -> None:
     """The stack as it ships."""
 
 
-@pytest.fixture(params=[(stack, edit) for stack in sorted(STACK_FILES) for edit in (unchanged, fedora)], ids=str)
+@pytest.fixture(
+    params=[(stack, edit) for stack in sorted(STACK_FILES) for edit in (unchanged, fedora)],
+    ids=lambda param: f"{param[0]}-{param[1].__name__}",
+)
 def plan(request: pytest.FixtureRequest) -> Plan:
     return planned(*request.param)
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.installation.fake_api import DOMAIN, FakeApi, authority, pointer
 from tests.installation.machines import BOOTSTRAP, CONTROL_PLANE, Machines, machines, result, uuid
+from tests.ports import free_port
 
 __all__ = ["machines"]
 
@@ -287,9 +288,7 @@ class Balancer:
 
     def __init__(self, place: Path) -> None:
         self.place, self.socket = place, str(place / "admin.sock")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.greeters = [Greeter("bootstrap"), Greeter("control-plane-0")]
         self.config = place / "service" / "haproxy.cfg"
         self.config.parent.mkdir()

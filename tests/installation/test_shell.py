@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.ports import free_port
 from tests.scripts.host import Host
 
 pytestmark = pytest.mark.daemons
@@ -24,9 +25,7 @@ class Server:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         (place / "answer").write_text(ANSWER)
         (place / "answer").chmod(0o755)

@@ -32,17 +32,12 @@ from lab.toolchain import golang
 from tests.conftest import ROOT
 from tests.lab import guests
 from tests.lab.conftest import Lab
+from tests.ports import free_address
 
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 @dataclass

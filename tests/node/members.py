@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.node.authority import NODES, Authority, Pair
+from tests.ports import free_address
 
 BOOTSTRAPPER = "system:serviceaccount:openshift-machine-config-operator:node-bootstrapper"
 ADMIN = ("system:admin", "system:masters")
@@ -96,7 +96,7 @@ class Member:
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster, self.name = cluster, name
-        self.api, self.members = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+        self.api, self.members = (free_address() for _ in range(2))
         self.directory = cluster.directory / name
         self.directory.mkdir()
         self.log = cluster.directory / f"{name}.log"
@@ -252,9 +252,3 @@ class Cluster:
                 )
             )
         return file
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.checkout import LAB, ROOT
+from tests.ports import free_port
 
 PULUMI = LAB / "bin" / "pulumi"
 
@@ -100,7 +101,7 @@ class Sshd:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         for name in ("host", "other-host", "user"):
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", directory / name], check=True
@@ -144,13 +145,6 @@ class Sshd:
             "host_key": (self.directory / "host.pub").read_text().strip(),
         }
         return repr({name: value for name, value in {**values, **changes}.items() if value is not None})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
