@@ -97,7 +97,7 @@ class Clone:
                     os.killpg(engine.pid, signal.SIGKILL)
                     break
         self.transcript += seen
-        assert re.search(sign, seen[-1]), f"{sign} was never shown\n{''.join(seen[-40:])}"
+        assert re.search(sign, seen[-1]), f"{sign} was never shown\n{''.join(seen[-200:])}"
         return seen[-1]
 
     def inside(self, *argv: str, timeout: float = 1800) -> Finished:
