@@ -7,7 +7,7 @@ Sizes are in MiB (memory) and GiB (disks), as the keys say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, Self
@@ -87,7 +87,13 @@ class Settings(Section):
 
     @classmethod
     def parse(
-        cls, config: Mapping[str, Any], stack: str, directory: Path = PROJECT, *, look_at_files: bool = True
+        cls,
+        config: Mapping[str, Any],
+        stack: str,
+        directory: Path = PROJECT,
+        *,
+        look_at_files: bool = True,
+        known: Sequence[Problem] = (),
     ) -> Self:
         """Settings from a stack's plain config values, keys without the project's prefix.
 
@@ -96,6 +102,7 @@ class Settings(Section):
             stack: the stack's name.
             directory: where relative paths of files on this machine start.
             look_at_files: whether those files are there and fit to use is checked as well.
+            known: problems that were found already and belong into the same report.
 
         Raises:
             SettingsError: one report of every problem found.
@@ -104,11 +111,11 @@ class Settings(Section):
         given["pools"] = merged(DEFAULT_POOLS, given.get("pools", {}))
         problems, sane = examine(cls, given)
         if sane is None:
-            raise SettingsError(problems)
+            raise SettingsError([*problems, *known])
         settings = sane._with_defaults(stack, directory)
         reported = [problem.setting for problem in problems]
         found = settings_checks.check(settings, reported, directory if look_at_files else None)
-        problems += found.refused
+        problems += [*found.refused, *known]
         if problems:
             raise SettingsError(problems)
         settings._warnings = found.warned

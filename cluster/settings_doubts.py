@@ -5,7 +5,7 @@ Owns these doubts, which a preview shows as warnings. Does not own what is refus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,6 +31,18 @@ def check(settings: Settings) -> Iterator[Problem]:
         harm = f"gives each node {addresses} addresses for pods, fewer than the 250 pods that it takes"
         yield Problem("install.hostPrefix", str(install.host_prefix), harm, "give 23, if the network has the room")
     yield from _proxy(settings)
+
+
+def in_plain_text(settings: Settings, encrypted: Callable[[str], bool]) -> Iterator[Problem]:
+    """Secrets that the stack's file holds unencrypted; `encrypted` tells it of a section by its key."""
+    if settings.release.pull_secret is not None and not encrypted("release"):
+        yield Problem(
+            "release.pullSecret",
+            "(not shown)",
+            "in plain text: whoever reads the stack's file or its history has it",
+            "remove it, then: pulumi config set --secret --path okd-libvirt:release.pullSecret "
+            '"$(cat pull-secret.json)"; and change the password, if others could read it',
+        )
 
 
 def _domain(settings: Settings) -> Iterator[Problem]:

@@ -6,10 +6,12 @@ Owns walking the models' fields. Does not own the models.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
+
+from cluster.settings_problems import Problem
 
 Path = Sequence[str | int]
 ANY_NAME = "<name>"  # what stands for the name of a pool or machine
@@ -32,6 +34,17 @@ def meant(path: Path, model: type[BaseModel]) -> str:
     if near := difflib.get_close_matches(key, known, 1, 0.5):
         return f"did you mean {near[0]}?"
     return f"remove it; known here: {', '.join(sorted(known))}"
+
+
+def strayed(keys: Iterable[str], project: str) -> list[Problem]:
+    """Keys of the stack's file, whole, whose prefix is nearly the project's: Pulumi would pass them over."""
+    found = []
+    for key in keys:
+        prefix, _, name = key.partition(":")
+        if prefix != project and difflib.get_close_matches(prefix, [project], 1, 0.7):
+            harm = f"settings of a project {prefix}, which is not this one: they would be ignored"
+            found.append(Problem(key, "", harm, f"did you mean {project}:{name}?"))
+    return found
 
 
 def walk(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

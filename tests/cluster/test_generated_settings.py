@@ -179,11 +179,6 @@ def applied(config: Config, corruption: Corruption) -> None:
     put(corruption.path, value)(config)
 
 
-def named(corruption: Corruption) -> str:
-    """The setting that is reported for one thing made wrong."""
-    return corruption.setting
-
-
 forms = st.sampled_from(
     [
         Corruption(path, value, path)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster import mirror, uplink_checks
+from cluster import mirror, settings_doubts, settings_keys, uplink_checks
 from cluster.plan import Plan
 from cluster.release_settings import Release
 from cluster.settings import Problem, Settings, SettingsError
 from cluster.values import UNSET_NETWORK
 from tests.cluster.certificates import CERTIFICATE
-from tests.cluster.mistakes import CATALOGUE, Config, Edit, both, drop, extra, put
+from tests.cluster.mistakes import AUTHS, CATALOGUE, Config, Edit, both, drop, extra, put
 from tests.conftest import stack_config
 
 
@@ -356,3 +356,26 @@ def test_a_pools_size_is_named_once_however_many_machines_it_has() -> None:
     assert [problem.setting for problem in report(put("pools.control-plane.cpus", 1))] == ["pools.control-plane.cpus"]
     problems = report(both(put("pools.infra.cpus", 1), put("machines.infra-1.cpus", 1)))
     assert [problem.setting for problem in problems] == ["machines.infra-1.cpus", "pools.infra.cpus"]
+
+
+def test_a_key_with_a_misspelt_prefix_is_named_in_the_same_report() -> None:
+    keys = ["okd-libvirt:cluster", "okd-libvrt:network", "okd_libvirt:uplink", "aws:region", "pulumi:tags"]
+    known = settings_keys.strayed(keys, "okd-libvirt")
+    assert [(one.setting, one.fix) for one in known] == [
+        ("okd-libvrt:network", "did you mean okd-libvirt:network?"),
+        ("okd_libvirt:uplink", "did you mean okd-libvirt:uplink?"),
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(stack_config("hard-way") | {"netwrok": {}}, "hard-way", known=known)
+    assert {one.setting for one in caught.value.problems} == {"netwrok", "okd-libvrt:network", "okd_libvirt:uplink"}
+
+
+def test_a_pull_secret_in_plain_text_is_told_without_being_shown() -> None:
+    secret = AUTHS % "dXNlcjpzZWNyZXQ="
+    settings = Settings.parse(stack_config("hard-way") | {"release": {"pullSecret": secret}, "install": {}}, "hard-way")
+    (told,) = settings_doubts.in_plain_text(settings, lambda key: False)
+    assert told.setting == "release.pullSecret"
+    assert "dXNlcjpzZWNyZXQ=" not in str(told)
+    assert list(settings_doubts.in_plain_text(settings, lambda key: key == "release")) == []
+    without = Settings.parse(stack_config("hard-way"), "hard-way")
+    assert list(settings_doubts.in_plain_text(without, lambda key: False)) == []
