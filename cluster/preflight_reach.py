@@ -22,7 +22,7 @@ USES = {
     "virsh": "the libvirt host cannot be looked at before something is made on it",
     "mkisofs": "the provider makes the services host's seed with it",
     "xsltproc": "the provider makes every domain's definition with it",
-    "ssh": "`virsh` reaches the libvirt host by it",
+    "ssh": "the services host, and a libvirt host elsewhere, are asked by it",
 }
 
 
@@ -90,7 +90,7 @@ def _reason(uri: str, said: str) -> tuple[str, str]:
         ),
         r"certificate|tls": (
             f"this machine and {host} do not know each other by certificates",
-            "install a client certificate and its authority's below /etc/pki on this machine; or reach the host by qemu+ssh",
+            "install a client certificate and its authority's below /etc/pki here; or reach the host by qemu+ssh",
         ),
         r"no connection driver|unexpected .*path|unsupported|unknown|malformed|invalid": (
             "libvirt does not understand the URI",

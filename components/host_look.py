@@ -20,6 +20,7 @@ from cluster.host_facts import HostFacts
 from cluster.plan import Plan
 from components import this_machine
 
+PROGRAMS = ("virsh", "mkisofs", "xsltproc", "ssh")
 ANSWER_SECONDS = 60
 LISTS = {
     "capabilities": "capabilities",
@@ -45,13 +46,12 @@ def look(plan: Plan) -> HostFacts:
     hypervisor = plan.settings.hypervisor
     uri, path = hypervisor.uri, str(hypervisor.pool_path)
     local = urlsplit(uri).hostname is None
-    programs = ["virsh", "mkisofs", "xsltproc", *(["ssh"] if "+ssh:" in uri else [])]
     facts = HostFacts(
-        missing=tuple(program for program in programs if shutil.which(program) is None),
+        missing=tuple(program for program in PROGRAMS if shutil.which(program) is None),
         image=this_machine.image(plan.settings.services.image.location),
         here=this_machine.look(path, as_root=not uri.endswith("/session")) if local else None,
     )
-    if {"virsh", "ssh"} & set(facts.missing):
+    if "virsh" in facts.missing or ("+ssh:" in uri and "ssh" in facts.missing):
         return facts
     try:
         lists = _sections(uri, LISTS if local else LISTS | {"links": "nodedev-list --cap net"})

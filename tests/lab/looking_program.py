@@ -53,6 +53,14 @@ SETTINGS: dict[str, Any] = {
         "compute-1": {"address": "192.168.200.21"},
     },
 }
+LOOK = """
+from cluster import preflight
+from cluster.review import planned
+from components import host_look
+plan = planned("look")
+found = preflight.findings(plan, host_look.look(plan))
+print(*(f"refused: {one}" for one in found.refused), *(f"warned: {one}" for one in found.warned), sep="\\n")
+"""
 RUN = "from lab.commands import Commands; import sys; sys.exit(Commands('look', in_lab=True).shown(sys.argv[1:]))"
 
 
@@ -81,15 +89,24 @@ class LookingProgram:
         config = {f"okd-libvirt:{key}": value for key, value in self.settings.items()}
         (self.root / "Pulumi.look.yaml").write_text(yaml.safe_dump({"config": config}))
 
-    def run(self, verb: str, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `pulumi VERB` on the stack with the settings as they are now; its exit code is left to the caller."""
         self.write()
-        return self._pulumi(verb, *words, "--stack", "look", path=path)
+        return self._pulumi(verb, *words, "--stack", "look")
 
-    def preview(self, path: Path | None = None) -> str:
-        """What a preview prints, whether or not it is refused; `path` is searched for programs before all others."""
-        done = self.run("preview", path=path)
+    def preview(self) -> str:
+        """What a preview prints, whether or not it is refused."""
+        done = self.run("preview")
         return done.stdout + done.stderr
+
+    def findings(self, *before: str) -> str:
+        """What the look finds for a stack of which nothing was made: as a preview, but without the engine.
+
+        Args:
+            before: words put before the command.
+        """
+        self.write()
+        return self.lab.inside(*before, ".venv/bin/python", "-c", LOOK)
 
     def up(self) -> str:
         """What an update prints, which must succeed."""
@@ -101,9 +118,9 @@ class LookingProgram:
         (self.root / name).unlink(missing_ok=True)
         (self.root / name).symlink_to(ROOT / name)
 
-    def _pulumi(self, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def _pulumi(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin" if path is None else f"{path}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(Path.home()),
             "PYTHONPATH": str(self.root),
         }
