@@ -120,10 +120,9 @@ class Clone:
 @pytest.fixture
 def clone() -> Iterator[Clone]:
     """A clone in which nothing was ever run; another user can read it."""
-    directory = Path(tempfile.mkdtemp(prefix="okd-libvirt-newcomer-"))
-    directory.chmod(0o755)
-    yield Clone(directory / "okd-libvirt")
-    shutil.rmtree(directory)
+    with tempfile.TemporaryDirectory(prefix="okd-libvirt-newcomer-") as directory:
+        Path(directory).chmod(0o755)
+        yield Clone(Path(directory) / "okd-libvirt")
 
 
 @pytest.fixture(scope="session")
@@ -132,18 +131,19 @@ def tooled() -> Iterator[Clone]:
 
     Its libvirt host is one that nobody can reach.
     """
-    directory = Path(tempfile.mkdtemp(prefix="okd-libvirt-newcomer-"))
-    made = Clone(directory / "okd-libvirt")
-    made.lend_tools()
-    made.write(hypervisor={"uri": NOWHERE, "accelerator": "qemu"})
-    done = made.run("python3", "-m", "lab.stack", "prepare", STACK, "--own-libvirt")
-    assert done.returncode == 0, done.stdout
-    secret = ("config", "set", "--path", "--secret", "okd-libvirt:release.pullSecret", _PULL_SECRET, "--stack", STACK)
-    done = made.run("pulumi", *secret, **made.plain(PULUMI_CONFIG_PASSPHRASE_FILE=".lab/passphrase"))
-    assert done.returncode == 0, done.stdout
-    shutil.copytree(made.root / ".lab" / "state", directory / "state")
-    yield made
-    shutil.rmtree(directory)
+    with tempfile.TemporaryDirectory(prefix="okd-libvirt-newcomer-") as directory:
+        made = Clone(Path(directory) / "okd-libvirt")
+        made.lend_tools()
+        made.write(hypervisor={"uri": NOWHERE, "accelerator": "qemu"})
+        done = made.run("python3", "-m", "lab.stack", "prepare", STACK, "--own-libvirt")
+        assert done.returncode == 0, done.stdout
+        secret = ("--path", "--secret", "okd-libvirt:release.pullSecret", _PULL_SECRET, "--stack", STACK)
+        done = made.run(
+            "pulumi", "config", "set", *secret, **made.plain(PULUMI_CONFIG_PASSPHRASE_FILE=".lab/passphrase")
+        )
+        assert done.returncode == 0, done.stdout
+        shutil.copytree(made.root / ".lab" / "state", Path(directory) / "state")
+        yield made
 
 
 @pytest.fixture
