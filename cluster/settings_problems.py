@@ -36,7 +36,8 @@ class SettingsError(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(set(problems), key=lambda problem: (problem.setting, problem.harm)))
         count = len(self.problems)
-        head = f"{count} problem{'s' if count > 1 else ''} in the stack's settings; nothing was created or changed"
+        where = "in the stack's settings or on its libvirt host"
+        head = f"{count} problem{'s' if count > 1 else ''} {where}; nothing was created or changed"
         super().__init__("\n".join([head, *(f"- {problem}" for problem in self.problems)]))
 
 

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pulumi
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 
-from cluster import changes, file_changes, preflight, summary
+from cluster import changes, file_changes, preflight, settings_doubts, settings_keys, summary
 from cluster.before import Before
 from cluster.host_facts import HostFacts
 from cluster.plan import Plan
@@ -18,6 +18,8 @@ from components import host_look
 from components.image import image_digest
 from components.installation import COMPLETE
 
+ENGINE = ">=3.257.0"
+
 
 def planned() -> tuple[Plan, HostFacts]:
     """The current stack's plan and what its libvirt host is seen to be; what it changes there is said in words.
@@ -25,19 +27,29 @@ def planned() -> tuple[Plan, HostFacts]:
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing has been registered by then.
     """
+    _require_engine()
     try:
         plan = Plan.of(_settings(), _before())
         facts = host_look.look(plan)
         found = preflight.findings(plan, facts)
+        plain = settings_doubts.in_plain_text(plan.settings, _is_secret)
+        for problem in (*plan.settings.warnings, *plain, *found.warned):
+            pulumi.log.warn(str(problem))
         if problems := [*changes.refused(plan), *found.refused]:
             raise SettingsError(problems)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
-    for problem in found.warned:
-        pulumi.log.warn(str(problem))
     for message in _told(plan, facts):
         pulumi.log.info(message)
     return plan, facts
+
+
+def _require_engine() -> None:
+    """Refuse an engine that is too old to read `requiredPulumiVersion` from Pulumi.yaml by itself."""
+    try:
+        pulumi.require_pulumi_version(ENGINE)
+    except Exception as error:  # the SDK raises no type of its own
+        raise pulumi.RunError(f"this program takes Pulumi {ENGINE}: {error}; install a newer one") from error
 
 
 def _told(plan: Plan, facts: HostFacts) -> list[str]:
@@ -59,7 +71,12 @@ def _settings() -> Settings:
     prefix = f"{pulumi.get_project()}:"
     # pulumi.Config reads known keys only and cannot list them.
     found = {key.removeprefix(prefix): _parsed(value) for key, value in CONFIG.get().items() if key.startswith(prefix)}
-    return Settings.parse(found, pulumi.get_stack())
+    strayed = settings_keys.strayed(CONFIG.get(), pulumi.get_project())
+    return Settings.parse(found, pulumi.get_stack(), known=strayed)
+
+
+def _is_secret(key: str) -> bool:
+    return is_config_secret(f"{pulumi.get_project()}:{key}")
 
 
 def _parsed(value: Any) -> Any:

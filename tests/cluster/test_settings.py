@@ -96,7 +96,9 @@ def test_everything_wrong_is_in_one_report() -> None:
         "services.imge",
     } <= settings
     text = str(SettingsError(problems))
-    assert text.startswith(f"{len(problems)} problems in the stack's settings; nothing was created")
+    assert text.startswith(
+        f"{len(problems)} problems in the stack's settings or on its libvirt host; nothing was created"
+    )
     for problem in problems:
         assert problem.setting in text
         assert problem.harm in text

@@ -172,6 +172,8 @@ def run() -> Iterator[Callable[..., Run]]:
         return run_program(stack_name, config, before or {}, stands=stands)
 
     with pytest.MonkeyPatch.context() as patch:
+        # The mock engine does not know the question.
+        patch.setattr(pulumi, "require_pulumi_version", lambda versions: None)
         patch.setattr(host_look, "look", offered)
         patch.setattr(services_host, "image_digest", lambda location, declared: "0" * 64)
         patch.setattr(ignition_age, "_ask", lambda *words: {"generation": "first"})

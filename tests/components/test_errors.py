@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
 
+from components import config
 from components.image import image_digest
+from tests.conftest import ROOT
 
 
 def test_a_missing_image_ends_in_a_message(tmp_path: Path) -> None:
@@ -20,3 +23,16 @@ def test_another_image_than_declared_ends_in_a_message(tmp_path: Path) -> None:
     image.write_bytes(b"another")
     with pytest.raises(pulumi.RunError, match=r"services\.image\.sha256.*not the image that was reviewed"):
         image_digest(str(image), "0" * 64)
+
+
+def test_an_engine_that_is_too_old_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(versions: str) -> None:
+        asked.append(versions)
+        raise Exception("Pulumi CLI version 3.200.0 does not satisfy it")
+
+    monkeypatch.setattr(pulumi, "require_pulumi_version", refuse)
+    with pytest.raises(pulumi.RunError, match=r"takes Pulumi >=3\.257\.0: .*3\.200\.0.*install a newer one"):
+        config.planned()
+    assert asked == [yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["requiredPulumiVersion"]]

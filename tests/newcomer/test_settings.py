@@ -17,7 +17,10 @@ def test_wrong_settings_are_told_together_before_anything_is_built(clone: Clone)
     clone.write(machines={**machines, "compute-1": {"adress": "192.168.200.21"}})
     clone.lend_tools(engine=False)
     before = clone.files()
-    text = told(clone.make("up", "STACK=mine"), "problems in the stack's settings; nothing was created or changed")
+    text = told(
+        clone.make("up", "STACK=mine"),
+        "problems in the stack's settings or on its libvirt host; nothing was created or changed",
+    )
     for words in (
         "- machines.compute-0.mac = 52:54:00:00:0g:01",
         "- machines.compute-1.adress",
