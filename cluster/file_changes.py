@@ -33,11 +33,15 @@ def diffs(plan: Plan) -> list[str]:
     standing = Standing.of(plan.before)
     now, planned = _now(standing), _planned(standing, plan)
     groups: dict[tuple[bool, bool, tuple[str, ...]], list[str]] = {}
-    for path in dict.fromkeys([*planned, *now]):
-        if _differ(path, now, planned):
-            groups.setdefault((path in now, path in planned, _body(path, now, planned)), []).append(path)
+    bodies = {
+        path: _body(path, now, planned) for path in dict.fromkeys([*planned, *now]) if _differ(path, now, planned)
+    }
+    for path, body in bodies.items():
+        change = tuple(line for line in body if line.startswith(("+", "-")))
+        groups.setdefault((path in now, path in planned, change), []).append(path)
     found, left, silent = [], ALL_LINES, []
-    for (there, stays, body), paths in groups.items():
+    for (there, stays, _), paths in groups.items():
+        body = bodies[paths[0]]
         if left > 0:
             old, new = (paths[0] if known else "/dev/null" for known in (there, stays))
             head = [f"--- {old} (now)", f"+++ {new} (planned)"]
@@ -47,7 +51,7 @@ def diffs(plan: Plan) -> list[str]:
             silent += paths
     if silent:
         found.append(f"{len(silent)} more files change: {', '.join(silent[:8])}{', …' if silent[8:] else ''}")
-    if silent or any(len(body) > FILE_LINES for _, _, body in groups):
+    if silent or any(len(body) > FILE_LINES for body in bodies.values()):
         found.append(
             "every changed line: `pulumi preview --diff`; every file as planned: "
             f"`make render STACK={plan.stack} OUT=directory`"
