@@ -80,7 +80,7 @@ class Hypervisor(Section):
     the host offers it."""
     pool_path: AbsolutePath | None = None
     """The directory on the libvirt host for the stack's volumes; it is made, and removed with the stack.
-    Default: /var/lib/libvirt/images/okd-<stack>"""
+    Default: `/var/lib/libvirt/images/okd-<stack>`"""
 
 
 # The check of the smallest says why; editors are told the number.
