@@ -32,6 +32,10 @@ def diffs(plan: Plan) -> list[str]:
     """A unified diff of every file that changes, is new or is removed; empty for a stack that does not stand yet."""
     standing = Standing.of(plan.before)
     now, planned = _now(standing), _planned(standing, plan)
+    moved = _moved(now, planned)
+    found = [f"--- {old} (now)\n+++ {new} (planned)\n(the same under another name)" for old, new in moved.items()]
+    for old, new in moved.items():
+        now[new] = now.pop(old)
     groups: dict[tuple[bool, bool, tuple[str, ...]], list[str]] = {}
     bodies = {
         path: _body(path, now, planned) for path in dict.fromkeys([*planned, *now]) if _differ(path, now, planned)
@@ -39,7 +43,7 @@ def diffs(plan: Plan) -> list[str]:
     for path, body in bodies.items():
         change = tuple(line for line in body if line.startswith(("+", "-")))
         groups.setdefault((path in now, path in planned, change), []).append(path)
-    found, left, silent = [], ALL_LINES, []
+    left, silent = ALL_LINES - 3 * len(found), []
     for (there, stays, _), paths in groups.items():
         body = bodies[paths[0]]
         if left > 0:
@@ -166,6 +170,13 @@ def _differ(path: str, now: Files, planned: Files) -> bool:
     if path in now and path in planned:
         return None not in (now[path], planned[path]) and list(now[path] or ()) != list(planned[path] or ())
     return True
+
+
+def _moved(now: Files, planned: Files) -> dict[str, str]:
+    """Files that are planned under another path with the same content, as a machine's boot profile by its MAC."""
+    new = {tuple(lines): path for path, lines in planned.items() if path not in now and lines}
+    gone = ((path, tuple(lines)) for path, lines in now.items() if path not in planned and lines)
+    return {path: new.pop(lines) for path, lines in gone if lines in new}
 
 
 def _body(path: str, now: Files, planned: Files) -> tuple[str, ...]:

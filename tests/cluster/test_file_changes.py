@@ -52,11 +52,25 @@ def test_a_changed_file_shows_its_changed_lines() -> None:
 
 def test_new_and_removed_files_are_told_from_changed_ones() -> None:
     def change(config: dict[str, Any]) -> None:
-        config["machines"]["compute-1"]["mac"] = "52:54:00:00:00:01"
+        del config["machines"]["compute-1"]
+        config["machines"]["compute-2"] = {"address": "192.168.200.22"}
 
     found = diffs(change)
-    assert any(one.startswith("--- /dev/null (now)\n+++ /srv/tftp/pxelinux.cfg/01-52-54-00-00-00-01") for one in found)
+    assert any("--- /dev/null (now)\n+++ /srv/tftp/pxelinux.cfg/01-" in one and "+# compute-2" in one for one in found)
     assert any("+++ /dev/null (planned)" in one and "-# compute-1: compute" in one for one in found)
+
+
+def test_a_file_under_another_name_is_not_shown_twice() -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["machines"]["compute-1"]["mac"] = "52:54:00:00:00:01"
+
+    profile, script, dhcp = diffs(change)
+    assert profile.splitlines()[1:] == [
+        "+++ /srv/tftp/pxelinux.cfg/01-52-54-00-00-00-01 (planned)",
+        "(the same under another name)",
+    ]
+    assert "mac-52-54-00-00-00-01.ipxe (planned)" in script
+    assert '+            "hw-address": "52:54:00:00:00:01",' in dhcp
 
 
 def test_the_same_change_of_many_files_is_shown_once() -> None:
