@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Iterator
 
 from cluster import boot, dns, firewall, footprint, load_balancer
-from cluster.effects import listed
+from cluster.changes.effects import listed
+from cluster.changes.standing import Standing
 from cluster.plan import Plan
-from cluster.standing import Standing
 
 # The engine indents by four.
 WIDTH = 116

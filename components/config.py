@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from cluster import changes, file_changes, preflight, settings_doubts, settings_keys, summary
+from cluster import changes, preflight, settings_doubts, settings_keys, summary
 from cluster.before import Before
-from cluster.host_facts import HostFacts
+from cluster.changes import files
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts
 from cluster.settings import Settings, SettingsError
 from components import host_look
 from components.image import image_digest
@@ -63,7 +64,7 @@ def _told(plan: Plan, facts: HostFacts) -> list[str]:
     if not pulumi.runtime.is_dry_run():
         return told
     overview = ["\n".join(lines)] if (lines := summary.lines(plan)) else []
-    return [*overview, *told, *file_changes.diffs(plan)]
+    return [*overview, *told, *files.diffs(plan)]
 
 
 def _settings() -> Settings:

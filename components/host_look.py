@@ -1,8 +1,8 @@
 """One read-only look at the libvirt host and at this machine, while the program plans.
 
 Owns asking: `virsh` twice at most (lists, then what they list), and this machine itself where it is the libvirt host.
-Does not own reading the answers (cluster/host_answers.py) nor what follows from them (cluster/preflight.py). Nothing is
-started, defined or changed, and nobody is asked for a password.
+Does not own reading the answers (cluster/preflight/answers.py) nor what follows from them (cluster/preflight/).
+Nothing is started, defined or changed, and nobody is asked for a password.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from cluster import host_answers
-from cluster.host_facts import HostFacts
 from cluster.plan import Plan
+from cluster.preflight import answers
+from cluster.preflight.facts import HostFacts
 from components import this_machine
 
 PROGRAMS = ("virsh", "mkisofs", "xsltproc", "ssh")
@@ -59,15 +59,14 @@ def look(plan: Plan) -> HostFacts:
         return replace(facts, refusal=str(error))
     try:
         return _read(facts, lists, _details(uri, plan.names.pool, lists))
-    except host_answers.ParseError:
+    except answers.ParseError:
         return facts  # cut off in the middle: nothing was learned
 
 
 def _details(uri: str, pool: str, lists: Mapping[str, str]) -> Mapping[str, str]:
     """What the lists name; empty when that takes too long, as on a host far away with many domains."""
     dumps = {
-        kind: "; ".join(f"{command} {uuid}" for uuid in host_answers.listed(lists[kind]))
-        for kind, command in DUMPS.items()
+        kind: "; ".join(f"{command} {uuid}" for uuid in answers.listed(lists[kind])) for kind, command in DUMPS.items()
     }
     try:
         return _sections(uri, {**dumps, "volumes": f"vol-list {pool}"})
@@ -79,22 +78,22 @@ def _read(facts: HostFacts, lists: Mapping[str, str], details: Mapping[str, str]
     here = facts.here
     facts = replace(
         facts,
-        processors=host_answers.processors(lists["capabilities"]),
-        cpus=host_answers.cpus(lists["node"]),
+        processors=answers.processors(lists["capabilities"]),
+        cpus=answers.cpus(lists["node"]),
         # The kernel's own estimate is better than a sum of what it may give up.
-        memory_free_mib=(this_machine.memory_mib() if here else None) or host_answers.memory_free_mib(lists["memory"]),
-        links=tuple(host_answers.listed(lists.get("links", ""))) or None,
+        memory_free_mib=(this_machine.memory_mib() if here else None) or answers.memory_free_mib(lists["memory"]),
+        links=tuple(answers.listed(lists.get("links", ""))) or None,
     )
     if not details:
         return facts
     # A pool that is not there or not active lists nothing; its directory may tell.
     files = here.directory.files if here and here.directory else None
-    volumes = host_answers.volumes(details["volumes"])
+    volumes = answers.volumes(details["volumes"])
     return replace(
         facts,
-        domains=host_answers.domains(details["domains"], host_answers.resident_mib(lists["balloons"])),
-        networks=host_answers.networks(details["networks"], frozenset(host_answers.listed(lists["active-networks"]))),
-        pools=host_answers.pools(details["pools"], frozenset(host_answers.listed(lists["active-pools"]))),
+        domains=answers.domains(details["domains"], answers.resident_mib(lists["balloons"])),
+        networks=answers.networks(details["networks"], frozenset(answers.listed(lists["active-networks"]))),
+        pools=answers.pools(details["pools"], frozenset(answers.listed(lists["active-pools"]))),
         volumes=files if volumes is None else volumes,
     )
 

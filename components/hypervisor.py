@@ -12,8 +12,8 @@ import pulumi
 import pulumi_libvirt as libvirt
 
 from cluster import preflight
-from cluster.host_facts import HostFacts
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

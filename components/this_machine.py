@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cluster import host_answers
-from cluster.host_facts import Directory, Here, Link
+from cluster.preflight import answers
+from cluster.preflight.facts import Directory, Here, Link
 
 QCOW2 = b"QFI\xfb"
 
@@ -20,8 +20,8 @@ def look(pool_path: str, *, as_root: bool, proc: Path = Path("/proc"), sys: Path
     routes, trie = _text(proc / "net/route"), _text(proc / "net/fib_trie")
     return Here(
         links=_links(sys / "class/net"),
-        routes=host_answers.routes(routes) if routes is not None else None,
-        addresses=host_answers.addresses(trie) if trie is not None else None,
+        routes=answers.routes(routes) if routes is not None else None,
+        addresses=answers.addresses(trie) if trie is not None else None,
         directory=_directory(Path(pool_path), as_root=as_root),
     )
 
@@ -29,7 +29,7 @@ def look(pool_path: str, *, as_root: bool, proc: Path = Path("/proc"), sys: Path
 def memory_mib() -> int | None:
     """Memory that can be used."""
     text = _text(Path("/proc/meminfo"))
-    return host_answers.meminfo_available_mib(text) if text is not None else None
+    return answers.meminfo_available_mib(text) if text is not None else None
 
 
 def image(location: str) -> str:

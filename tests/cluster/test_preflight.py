@@ -11,7 +11,8 @@ import pytest
 
 from cluster import footprint, preflight
 from cluster.before import Before
-from cluster.host_facts import (
+from cluster.plan import Plan
+from cluster.preflight.facts import (
     Directory,
     Domain,
     Here,
@@ -23,7 +24,6 @@ from cluster.host_facts import (
     Processors,
     Route,
 )
-from cluster.plan import Plan
 from tests.cluster.conftest import Change, planned
 
 GIB = 1024**3

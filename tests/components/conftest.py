@@ -13,8 +13,8 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, settings, stack
 
-from cluster.host_facts import HostFacts, Processors
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts, Processors
 from tests.conftest import ROOT, UPSTREAM_CA, stack_config
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"

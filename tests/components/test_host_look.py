@@ -13,8 +13,8 @@ import pulumi
 import pytest
 
 from cluster import footprint
-from cluster.host_facts import HostFacts, Link
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts, Link
 from cluster.settings import Settings
 from components import host_look, this_machine
 from tests.components.conftest import Run

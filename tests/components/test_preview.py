@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import changes, file_changes
+from cluster import changes
 from cluster.before import Before
+from cluster.changes import files
+from cluster.changes.standing import Standing
 from cluster.plan import Plan
 from cluster.settings import Settings
-from cluster.standing import Standing
 from components.image import image_digest
 from tests.components.stand_in import standing_in
 from tests.conftest import ROOT, stack_config
@@ -203,7 +204,7 @@ def assert_words_are_the_engines_plan(stack: Stack, change: Change) -> Preview:
         assert one.words in preview.said
     delivered = {name.removesuffix("-bundle") for name in preview.steps.get("update", ()) if name.endswith("-bundle")}
     if "services-domain" not in preview.libvirt:
-        assert set(file_changes.changed(Standing.of(plan.before), plan)) == delivered
+        assert set(files.changed(Standing.of(plan.before), plan)) == delivered
     return preview
 
 

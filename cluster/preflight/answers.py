@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, ParseError
 
-from cluster.host_facts import Domain, Network, Nic, Pool, Processors, Route
+from cluster.preflight.facts import Domain, Network, Nic, Pool, Processors, Route
 
 __all__ = ["ParseError"]
 

@@ -1,6 +1,6 @@
 """What a libvirt host and this machine were seen to be.
 
-Owns the facts' shapes. Does not own reading them from answers (host_answers.py), asking (components/host_look.py) nor
+Owns the facts' shapes. Does not own reading them from answers (answers.py), asking (components/host_look.py) nor
 what follows from them (preflight.py). None always means: could not be learned.
 """
 

@@ -10,9 +10,9 @@ from functools import cached_property
 
 from cluster import footprint
 from cluster.check_settings import Severity
-from cluster.held import Held
-from cluster.host_facts import HostFacts
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts
+from cluster.preflight.held import Held
 from cluster.settings_problems import Problem
 
 

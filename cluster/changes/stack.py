@@ -1,19 +1,20 @@
 """What a change of the settings does to the whole stack: libvirt host, storage, networks, release, installation.
 
 Owns those effects, in words, in the order in which an update meets them. Does not own what is in files
-(file_changes.py), the services host (services_changes.py), nor single machines (machine_changes.py).
+(files.py), the services host (services.py), nor single machines (machines.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import file_changes, machine_changes, mirror, pull_secret, services_changes
-from cluster.effects import Effect, effect, listed
+from cluster import mirror, pull_secret
+from cluster.changes import files, machines, services
+from cluster.changes.effects import Effect, effect, listed
+from cluster.changes.standing import DOMAIN, NETWORK, POOL, PROVIDER, VOLUME, Document, Standing
 from cluster.plan import Plan
-from cluster.standing import DOMAIN, NETWORK, POOL, PROVIDER, VOLUME, Document, Standing
 
-Image = services_changes.Image
+Image = services.Image
 CLUSTER, UPLINK = "network-cluster", "network-uplink"
 # Of a mirror's document: what of it says which images there shall be.
 MIRRORED = ("sources", "images", "imageSet", "engine")
@@ -26,11 +27,11 @@ def effects(standing: Standing, plan: Plan, image: Image, domain_type: str | Non
     below = [*_storage(standing, plan), *_networks(standing, plan), *_accelerator(standing, domain_type)]
     yield from _host(standing, plan)
     yield from below
-    rebuilt = list(services_changes.host(standing, plan, image, below))
+    rebuilt = list(services.host(standing, plan, image, below))
     yield from rebuilt
-    yield from services_changes.registry(standing, plan)
+    yield from services.registry(standing, plan)
     if not rebuilt:
-        yield from services_changes.services(standing, plan)
+        yield from services.services(standing, plan)
     yield from _release(standing, plan)
     yield from _installation(standing, plan)
 
@@ -52,7 +53,7 @@ def _storage(standing: Standing, plan: Plan) -> Iterator[Effect]:
         yield effect(
             f"hypervisor.poolPath {was} -> {now}: the pool is made anew, and every volume and machine with it; what "
             "is on the disks is lost, the mirror too",
-            ["hypervisor-pool", services_changes.SEED_DISK, services_changes.HOST, *volumes, *_domains(standing)],
+            ["hypervisor-pool", services.SEED_DISK, services.HOST, *volumes, *_domains(standing)],
         )
 
 
@@ -62,34 +63,34 @@ def _networks(standing: Standing, plan: Plan) -> Iterator[Effect]:
         yield effect(
             f"network.mtu {int(was)} -> {mtu}: the cluster network is made anew, and with it the domain of every "
             "machine on it; their disks stay",
-            [CLUSTER, services_changes.HOST, *_domains(standing)],
+            [CLUSTER, services.HOST, *_domains(standing)],
         )
     addresses, uplink = standing.outputs(NETWORK, UPLINK).get("addresses"), plan.settings.uplink
     if addresses and uplink.bridge:
         yield effect(
             f"uplink.bridge {uplink.bridge}: the NAT network {addresses[0]} is removed",
-            [UPLINK, services_changes.HOST],
+            [UPLINK, services.HOST],
         )
     elif addresses and addresses[0] != str(uplink.cidr):
         yield effect(
             f"uplink.cidr {addresses[0]} -> {uplink.cidr}: the uplink's NAT network is made anew",
-            [UPLINK, services_changes.HOST],
+            [UPLINK, services.HOST],
         )
-    elif not addresses and not uplink.bridge and standing.outputs(DOMAIN, services_changes.HOST):
-        yield effect(f"uplink.cidr {uplink.cidr}: a NAT network is made in place of a bridge", [services_changes.HOST])
+    elif not addresses and not uplink.bridge and standing.outputs(DOMAIN, services.HOST):
+        yield effect(f"uplink.cidr {uplink.cidr}: a NAT network is made in place of a bridge", [services.HOST])
 
 
 def _accelerator(standing: Standing, domain_type: str | None) -> Iterator[Effect]:
-    was = standing.outputs(DOMAIN, services_changes.HOST).get("type")
+    was = standing.outputs(DOMAIN, services.HOST).get("type")
     if was and domain_type and was != domain_type:
         yield effect(
             f"hypervisor.accelerator {was} -> {domain_type}: every machine's domain is made anew; their disks stay",
-            [services_changes.HOST, *_domains(standing)],
+            [services.HOST, *_domains(standing)],
         )
 
 
 def _domains(standing: Standing) -> list[str]:
-    return [machine_changes.domain(row) for row in standing.machines.values()]
+    return [machines.domain(row) for row in standing.machines.values()]
 
 
 def _release(standing: Standing, plan: Plan) -> Iterator[Effect]:
@@ -113,7 +114,7 @@ def _release_name(release: Document) -> str:
 
 
 def _installation(standing: Standing, plan: Plan) -> Iterator[Effect]:
-    changed = file_changes.documents(standing, plan)
+    changed = files.documents(standing, plan)
     if changed and standing.installed:
         yield effect(
             f"{listed(changed)}: read when a cluster is installed, and at no other time. Nothing of the running "

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cluster import file_changes
+from cluster.changes import files
+from cluster.changes.standing import Standing
 from cluster.plan import Plan
-from cluster.standing import Standing
 from tests.cluster.conftest import Change, planned
 from tests.cluster.state import SECRET, standing
 
@@ -19,7 +19,7 @@ def section(where: str, **keys: Any) -> Change:
 
 
 def diffs(change: Change, was: Change = lambda config: None) -> list[str]:
-    return file_changes.diffs(standing(planned("dev", was), planned("dev", change)))
+    return files.diffs(standing(planned("dev", was), planned("dev", change)))
 
 
 def of(path: str, found: list[str]) -> str:
@@ -31,12 +31,12 @@ def of(path: str, found: list[str]) -> str:
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_same_settings_change_no_file(stack: str, installed: bool) -> None:
     plan = standing(planned(stack), planned(stack), installed=installed)
-    assert file_changes.diffs(plan) == []
-    assert file_changes.changed(Standing.of(plan.before), plan) == {}
+    assert files.diffs(plan) == []
+    assert files.changed(Standing.of(plan.before), plan) == {}
 
 
 def test_a_new_stack_has_no_diffs(dev: Plan) -> None:
-    assert file_changes.diffs(dev) == []
+    assert files.diffs(dev) == []
 
 
 def test_a_changed_file_shows_its_changed_lines() -> None:
@@ -129,7 +129,7 @@ def test_a_file_that_becomes_secret_is_not_shown_either() -> None:
             document["manifests"][name] = f"password: {SECRET}\n"
             del document["secretManifests"][name]
             one["outputs"]["stdin"] = f"{header}\n{json.dumps(document)}"
-    assert file_changes.diffs(plan) == []
+    assert files.diffs(plan) == []
 
 
 def test_many_changes_are_cut_and_the_rest_is_named_with_how_to_see_it() -> None:

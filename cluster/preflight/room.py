@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import footprint
-from cluster.preflight_look import Finding, Look, refuse, warn
+from cluster.preflight.look import Finding, Look, refuse, warn
 from cluster.settings_problems import Problem
 
 GIB = 1024**3

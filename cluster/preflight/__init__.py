@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster import preflight_networks, preflight_objects, preflight_reach, preflight_room
-from cluster.host_facts import HostFacts
 from cluster.plan import Plan
-from cluster.preflight_look import Look
+from cluster.preflight import networks, objects, reach, room
+from cluster.preflight.facts import HostFacts
+from cluster.preflight.look import Look
 from cluster.settings_problems import Problem
 
-CHECKS = (preflight_reach.findings, preflight_objects.findings, preflight_networks.findings, preflight_room.findings)
+CHECKS = (reach.findings, objects.findings, networks.findings, room.findings)
 
 
 @dataclass(frozen=True)

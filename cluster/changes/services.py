@@ -1,7 +1,7 @@
 """What a change of the settings does to the services host and to what it serves, in words.
 
 Owns why the services host is rebuilt, what survives that, and which services take up new files without it. Does not own
-the files' own differences (file_changes.py), nor networks and storage below the host (stack_changes.py).
+the files' own differences (files.py), nor networks and storage below the host (stack.py).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from cluster import cloud_init, file_changes
-from cluster.effects import Effect, effect, listed
+from cluster import cloud_init
+from cluster.changes import files
+from cluster.changes.effects import Effect, effect, listed
+from cluster.changes.standing import DOMAIN, SEED, VOLUME, Standing
 from cluster.host_files import Bundle
 from cluster.plan import Plan
-from cluster.standing import DOMAIN, SEED, VOLUME, Standing
 
 Image = Callable[[], str] | None
 HOST, ROOT, SEED_DISK, BASE, DATA = (
@@ -68,7 +69,7 @@ def registry(standing: Standing, plan: Plan) -> Iterator[Effect]:
 
 def services(standing: Standing, plan: Plan) -> Iterator[Effect]:
     """Which services take up new files while everything stays where it is."""
-    changed = file_changes.changed(standing, plan)
+    changed = files.changed(standing, plan)
     bundles = [bundle for bundle in plan.bundles if bundle.service in changed]
     if bundles:
         told = listed([f"{bundle.service}{_action(bundle, changed[bundle.service])}" for bundle in bundles])

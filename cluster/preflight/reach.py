@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cluster.preflight_look import Finding, Look, refuse
+from cluster.preflight.look import Finding, Look, refuse
 
 # Debian's and Fedora's packages.
 PACKAGES = {

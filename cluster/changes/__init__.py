@@ -2,7 +2,7 @@
 
 Owns which changes an installed cluster could not survive, refused by name before anything is touched, and putting
 together in words what all others do. `before` are the stack's last outputs. Does not own the words for each part of the
-stack (machine_changes.py, services_changes.py, stack_changes.py).
+stack (machines.py, services.py, stack.py).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cluster import machine_changes, services_changes, stack_changes
-from cluster.effects import Effect, Row, differs, number
+from cluster.changes import machines, services, stack
+from cluster.changes.effects import Effect, Row, differs, number
+from cluster.changes.standing import NETWORK, POOL, Standing
 from cluster.plan import Plan
 from cluster.settings_problems import Problem
-from cluster.standing import NETWORK, POOL, Standing
 
 ETCD = "its etcd member, certificates and static pods are this machine's alone"
 
@@ -52,8 +52,8 @@ def effects(plan: Plan, *, image: Callable[[], str] | None = None, domain_type: 
     if standing.new:
         return []
     return [
-        *stack_changes.effects(standing, plan, image, domain_type),
-        *machine_changes.effects(standing, plan),
+        *stack.effects(standing, plan, image, domain_type),
+        *machines.effects(standing, plan),
     ]
 
 
@@ -114,7 +114,7 @@ def _services(before: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
 
 def _below(standing: Standing, plan: Plan) -> Iterator[Problem]:
     """What all machines, or all data, stand on."""
-    mtu, now = standing.outputs(NETWORK, stack_changes.CLUSTER).get("mtu"), plan.settings
+    mtu, now = standing.outputs(NETWORK, stack.CLUSTER).get("mtu"), plan.settings
     if mtu is not None and int(mtu) != now.network.mtu:
         yield Problem(
             "network.mtu",
@@ -154,7 +154,7 @@ def _protected(standing: Standing, plan: Plan) -> Iterator[Problem]:
 
 
 def _registry_size(standing: Standing, plan: Plan) -> Iterator[int]:
-    was = standing.gib(services_changes.DATA)
+    was = standing.gib(services.DATA)
     if was is not None and was != plan.settings.services.registry_gib:
         yield was
 

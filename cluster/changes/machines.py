@@ -1,6 +1,6 @@
 """What a change of the settings does to the machines that stand, in words.
 
-Owns the effects on machines, one by one and by pool. Does not own what rebuilds all of them (stack_changes.py), nor
+Owns the effects on machines, one by one and by pool. Does not own what rebuilds all of them (stack.py), nor
 what is refused (changes.py).
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cluster.effects import Effect, Row, differs, effect, listed, number
+from cluster.changes.effects import Effect, Row, differs, effect, listed, number
+from cluster.changes.standing import Standing
 from cluster.machines import natural
 from cluster.plan import Plan
-from cluster.standing import Standing
 
 SIZES = ("cpus", "memoryMiB", "diskGiB", "extraDisksGiB")
 

@@ -1,7 +1,7 @@
 """Domains, networks, pools and volumes under the stack's names that are not the stack's, and those that it has lost.
 
 Owns comparing libvirt's objects with what the stack's state holds. Does not own networks' addresses
-(preflight_networks.py).
+(networks.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cluster import footprint
-from cluster.host_facts import Domain, Network, Pool
-from cluster.preflight_look import Finding, Look, refuse, warn
+from cluster.preflight.facts import Domain, Network, Pool
+from cluster.preflight.look import Finding, Look, refuse, warn
 
 KILLED = "if a killed `pulumi up` left it, `make up` puts it in order; else look at it, then"
 

@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from cluster import host_answers
-from cluster.host_facts import Domain, Network, Nic, Pool, Processors, Route
+from cluster.preflight import answers
+from cluster.preflight.facts import Domain, Network, Nic, Pool, Processors, Route
 
 CAPABILITIES = """<capabilities>
 
@@ -167,31 +167,31 @@ TRIE = """Main:
 
 
 def test_processors_are_those_of_the_hosts_own_architecture() -> None:
-    assert host_answers.processors(CAPABILITIES) == Processors("x86_64", frozenset({"qemu"}), virtual=True)
+    assert answers.processors(CAPABILITIES) == Processors("x86_64", frozenset({"qemu"}), virtual=True)
     bare = CAPABILITIES.replace("<feature name='hypervisor'/>", "").replace("type='qemu'", "type='kvm'")
-    assert host_answers.processors(bare) == Processors("x86_64", frozenset({"kvm"}), virtual=False)
+    assert answers.processors(bare) == Processors("x86_64", frozenset({"kvm"}), virtual=False)
 
 
 def test_what_was_not_answered_is_unknown() -> None:
-    assert host_answers.processors("") is None
-    assert host_answers.cpus("") is None
-    assert host_answers.memory_free_mib("\n") is None
-    assert host_answers.meminfo_available_mib("MemTotal: 1 kB\n") is None
-    assert host_answers.volumes("") is None
+    assert answers.processors("") is None
+    assert answers.cpus("") is None
+    assert answers.memory_free_mib("\n") is None
+    assert answers.meminfo_available_mib("MemTotal: 1 kB\n") is None
+    assert answers.volumes("") is None
 
 
 def test_cpus_and_memory_are_counted() -> None:
-    assert host_answers.cpus(NODE) == 2
-    assert host_answers.memory_free_mib(MEMORY) == (13431576 + 202572 + 3110420) // 1024
-    assert host_answers.meminfo_available_mib("MemFree: 5 kB\nMemAvailable:   2048 kB\n") == 2
+    assert answers.cpus(NODE) == 2
+    assert answers.memory_free_mib(MEMORY) == (13431576 + 202572 + 3110420) // 1024
+    assert answers.meminfo_available_mib("MemFree: 5 kB\nMemAvailable:   2048 kB\n") == 2
 
 
 def test_a_running_domain_takes_what_it_touched_or_else_all_it_may() -> None:
-    assert host_answers.resident_mib(BALLOONS) == {"okd-look-compute-0": 50, "busy": 2048}
+    assert answers.resident_mib(BALLOONS) == {"okd-look-compute-0": 50, "busy": 2048}
 
 
 def test_domains_are_read_with_their_cards() -> None:
-    running, idle = host_answers.domains(DOMAINS, host_answers.resident_mib(BALLOONS))
+    running, idle = answers.domains(DOMAINS, answers.resident_mib(BALLOONS))
     nics = (
         Nic("52:54:00:13:7f:a3", "okd-look-cluster", "okdc-15a2b7ae"),
         Nic("52:54:00:13:7f:a4", bridge="br0"),
@@ -202,7 +202,7 @@ def test_domains_are_read_with_their_cards() -> None:
 
 
 def test_networks_are_read_with_their_subnets() -> None:
-    uplink, cluster, default = host_answers.networks(
+    uplink, cluster, default = answers.networks(
         NETWORKS, frozenset({"1b41e29b-9fcc-453e-89a2-372779884047", "cf63c007-fdb2-46eb-ba3e-bd2afbdc05c9"})
     )
     assert uplink == Network(
@@ -217,7 +217,7 @@ def test_networks_are_read_with_their_subnets() -> None:
 
 
 def test_an_inactive_pools_free_space_is_unknown() -> None:
-    ours, asleep = host_answers.pools(POOLS, frozenset({"5e07e2dc-1259-4d0c-899d-cfb377adb91b"}))
+    ours, asleep = answers.pools(POOLS, frozenset({"5e07e2dc-1259-4d0c-899d-cfb377adb91b"}))
     path = "/var/lib/libvirt/images/okd-look"
     assert ours == Pool("okd-look", "5e07e2dc-1259-4d0c-899d-cfb377adb91b", active=True, path=path, free=220926795776)
     assert (asleep.active, asleep.path, asleep.free) == (False, "/srv", None)
@@ -225,22 +225,22 @@ def test_an_inactive_pools_free_space_is_unknown() -> None:
 
 def test_an_empty_pool_has_no_volumes_and_a_missing_one_unknown_ones() -> None:
     head = " Name   Path\n----------------\n"
-    assert host_answers.volumes(f"{head} okd-a-root   /p/okd-a-root\n b.iso   /p/b.iso\n\n") == {"okd-a-root", "b.iso"}
-    assert host_answers.volumes(f"{head}\n") == frozenset()
+    assert answers.volumes(f"{head} okd-a-root   /p/okd-a-root\n b.iso   /p/b.iso\n\n") == {"okd-a-root", "b.iso"}
+    assert answers.volumes(f"{head}\n") == frozenset()
 
 
 def test_an_answer_that_is_cut_off_is_no_answer() -> None:
-    with pytest.raises(host_answers.ParseError):
-        host_answers.domains(DOMAINS[:400], {})
+    with pytest.raises(answers.ParseError):
+        answers.domains(DOMAINS[:400], {})
 
 
 @pytest.mark.skipif(sys.byteorder == "big", reason="the kernel prints these numbers in the machine's byte order")
 def test_routes_are_read_without_the_default_one_and_those_that_are_down() -> None:
-    assert host_answers.routes(ROUTES) == (
+    assert answers.routes(ROUTES) == (
         Route(IPv4Network("192.168.130.0/24"), "okdu-15a2b7ae"),
         Route(IPv4Network("192.168.0.0/16"), "tun0", direct=False),
     )
 
 
 def test_this_machines_addresses_are_those_that_it_answers_to() -> None:
-    assert host_answers.addresses(TRIE) == {IPv4Address("127.0.0.1"), IPv4Address("192.168.130.1")}
+    assert answers.addresses(TRIE) == {IPv4Address("127.0.0.1"), IPv4Address("192.168.130.1")}

@@ -1,7 +1,7 @@
 """Which rendered files change, and how: what was delivered last against what is planned, line by line.
 
 Owns that comparison, from the documents in the stack's state. Secrets and text that is known only when it is delivered
-are never compared nor shown. Does not own what a daemon does with a new file (services_changes.py).
+are never compared nor shown. Does not own what a daemon does with a new file (services.py).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import yaml
 
 from cluster import cloud_init, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
 from cluster.certificates import bundle as certificate_bundle
+from cluster.changes.standing import AUTHORITY, SEED, Document, Standing
 from cluster.host_files import Bundle, HostFile
 from cluster.host_os import RELEASE
 from cluster.plan import Plan
-from cluster.standing import AUTHORITY, SEED, Document, Standing
 
 # Lines of a file's content; None where they are secret or not known yet.
 Content = Sequence[str] | None

@@ -1,14 +1,14 @@
 """Bridges, subnets and MACs of the stack beside those that the libvirt host and this machine have already.
 
-Owns collisions on the wire. Does not own objects under the stack's own names (preflight_objects.py).
+Owns collisions on the wire. Does not own objects under the stack's own names (objects.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster.host_facts import Link, Network, Nic
-from cluster.preflight_look import Finding, Look, refuse, warn
+from cluster.preflight.facts import Link, Network, Nic
+from cluster.preflight.look import Finding, Look, refuse, warn
 
 ETHERNET_MTU = 1500
 
