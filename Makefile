@@ -72,9 +72,9 @@ lint: .venv ## ruff, ruff format and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-# Files of tests run side by side; what boots machines runs one after the other.
+# Files of tests run side by side, in their usual order; what boots machines runs one after the other.
 WORKERS ?= 2
-BESIDE  := -n $(WORKERS) --dist loadfile
+BESIDE  := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: toolchain lint ## lint and the tiers that boot no machine
 	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end"

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import functools
 import importlib
 import inspect
+import multiprocessing
 import pkgutil
 import re
 import sys
 import types
 import typing
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pulumi
@@ -26,8 +29,15 @@ Properties = dict[str, tuple[Type, bool]]
 _WORDS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any"}
 
 
+@functools.cache
 def package(name: str) -> dict[str, Any]:
     """What the SDK `name` offers: resources and functions by token, and the provider's inputs."""
+    # In a process of its own: the SDKs' packages load lazily, and importing all of one leaves it without its classes.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(_package, name).result()
+
+
+def _package(name: str) -> dict[str, Any]:
     resources: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     provider: Properties = {}
