@@ -102,7 +102,7 @@ def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
     """The answers of one `virsh` by their questions' keys; what one of them complains about is left out.
 
     Raises:
-        NoAnswer: libvirt cannot be reached.
+        NoAnswer: libvirt cannot be reached, or went away before it had answered everything.
     """
     script = "; ".join(f"echo @@{key}@@; {question}" for key, question in questions.items())
     try:
@@ -122,7 +122,11 @@ def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
     if "failed to connect to the hypervisor" in done.stderr:
         raise NoAnswer(done.stderr.removeprefix("error: failed to connect to the hypervisor").strip())
     _, *parts = re.split(r"@@([\w-]+)@@\n?", done.stdout)
-    return dict.fromkeys(questions, "") | dict(zip(parts[::2], parts[1::2], strict=True))
+    found = dict(zip(parts[::2], parts[1::2], strict=True))
+    if "error: Disconnected from" in done.stderr or questions.keys() - found.keys():
+        # What is missing from half an answer would look like objects that are gone.
+        raise NoAnswer(f"its answer broke off: {(done.stderr.strip().splitlines() or ['virsh said nothing'])[-1]}")
+    return found
 
 
 def _unattended(uri: str) -> str:

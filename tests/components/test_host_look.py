@@ -30,6 +30,10 @@ if "refusal" in answers:
     print("error: failed to connect to the hypervisor", file=sys.stderr)
     sys.exit("error: " + answers["refusal"])
 for words in sys.argv[3].split("; "):
+    if words == answers.get("dies at"):
+        sys.exit("error: killed")
+    if words == answers.get("disconnected at"):
+        print("error: Disconnected from qemu:///system due to end of file", file=sys.stderr)
     verb = words.split()[0]
     if verb == "sleep":
         time.sleep(60)
@@ -174,6 +178,21 @@ def test_a_question_that_fails_leaves_its_fact_unknown(virsh: Virsh) -> None:
 
 def test_an_answer_that_is_cut_off_teaches_nothing(virsh: Virsh) -> None:
     virsh.answer({**ANSWERS, "dumpxml u1": "<domain id='1'><name>one</na"})
+    facts = host_look.look(plan())
+    assert (facts.domains, facts.networks, facts.refusal) == (None, None, "")
+
+
+@pytest.mark.parametrize("end", ["dies at", "disconnected at"])
+def test_lists_that_break_off_are_no_answer(virsh: Virsh, end: str) -> None:
+    virsh.answer({**ANSWERS, end: "pool-list --uuid"})
+    facts = host_look.look(plan())
+    assert facts.refusal.startswith("its answer broke off: error: ")
+    assert facts.domains is None
+
+
+@pytest.mark.parametrize("end", ["dies at", "disconnected at"])
+def test_details_that_break_off_are_unknown_and_not_gone(virsh: Virsh, end: str) -> None:
+    virsh.answer({**ANSWERS, end: "net-dumpxml n1"})
     facts = host_look.look(plan())
     assert (facts.domains, facts.networks, facts.refusal) == (None, None, "")
 
