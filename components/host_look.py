@@ -34,6 +34,7 @@ LISTS = {
     "pools": "pool-list --all --uuid",
     "active-pools": "pool-list --uuid",
 }
+END = "end"
 DUMPS = {"domains": "dumpxml", "networks": "net-dumpxml", "pools": "pool-dumpxml"}
 
 
@@ -104,7 +105,7 @@ def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
     Raises:
         NoAnswer: libvirt cannot be reached, or went away before it had answered everything.
     """
-    script = "; ".join(f"echo @@{key}@@; {question}" for key, question in questions.items())
+    script = "; ".join([*(f"echo @@{key}@@; {question}" for key, question in questions.items()), f"echo @@{END}@@"])
     try:
         done = subprocess.run(
             ["virsh", "--connect", _unattended(uri), script],
@@ -123,7 +124,7 @@ def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
         raise NoAnswer(done.stderr.removeprefix("error: failed to connect to the hypervisor").strip())
     _, *parts = re.split(r"@@([\w-]+)@@\n?", done.stdout)
     found = dict(zip(parts[::2], parts[1::2], strict=True))
-    if "error: Disconnected from" in done.stderr or questions.keys() - found.keys():
+    if "error: Disconnected from" in done.stderr or END not in found:
         # What is missing from half an answer would look like objects that are gone.
         raise NoAnswer(f"its answer broke off: {(done.stderr.strip().splitlines() or ['virsh said nothing'])[-1]}")
     return found
