@@ -21,9 +21,12 @@ _NO_NETWORK = "http://127.0.0.1:1"
 
 @contextmanager
 def begun(clone: Clone, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`make WORDS` while it runs, in a process group of its own; nothing of it is left afterwards."""
+    """`make WORDS` while it runs, in a process group of its own; nothing of it is left afterwards.
+
+    A shell starts what it runs in the background with Ctrl-C ignored, and that is passed on to here.
+    """
     with subprocess.Popen(
-        clone.argv(*words), cwd=clone.root, env={**clone.environment, **environment}, stdin=subprocess.DEVNULL,
+        ("env", "--default-signal=INT", *clone.argv(*words)), cwd=clone.root, env={**clone.environment, **environment}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         try:
