@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.progress import StepFailed
@@ -53,7 +53,10 @@ def key() -> Iterator[Key]:
         yield Key(home)
     finally:
         subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], capture_output=True, env=_plain())
-        shutil.rmtree(home)
+        while home.exists():
+            # An agent that ends takes its sockets away itself, perhaps just before they are removed here.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(home)
 
 
 def _plain() -> dict[str, str]:

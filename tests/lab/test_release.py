@@ -26,7 +26,7 @@ import pytest
 from lab import kvm, release
 from lab.cached import cached
 from lab.progress import StepFailed
-from lab.release import certificates, images, payload, registry, standin, tools
+from lab.release import certificates, images, payload, registry, signing, standin, tools
 from lab.release.background import Building
 from lab.toolchain import golang
 from tests.conftest import ROOT
@@ -211,6 +211,23 @@ def test_a_registry_that_cannot_start_is_told_with_its_own_words(tmp_path: Path)
     ):
         pass
     assert any("address already in use" in line for line in caught.value.last_lines)
+
+
+def test_a_key_leaves_nothing_though_its_agent_removes_files_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    homes: list[Path] = []
+    remove = shutil.rmtree
+
+    def racing(home: Path) -> None:
+        homes.append(home)
+        if len(homes) == 1:
+            raise FileNotFoundError("S.gpg-agent.extra")
+        remove(home)
+
+    monkeypatch.setattr(shutil, "rmtree", racing)
+    with signing.key():
+        pass
+    assert len(homes) == 2
+    assert not homes[0].exists()
 
 
 def test_a_layer_is_the_same_for_the_same_files() -> None:
