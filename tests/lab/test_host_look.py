@@ -69,9 +69,9 @@ def objects(program: LookingProgram) -> str:
     dumps = [virsh(program, verb, uuid) for verb, uuids in names.items() for uuid in sorted(uuids)]
     # Of the rules, not the times and counters that stand in comments and policies.
     rules = program.lab.inside("sh", "-c", "iptables-save | sed '/^[#:]/d'")
-    return "\n".join(
-        [*dumps, program.lab.inside("ip", "-o", "link"), program.lab.inside("ip", "-o", "-4", "addr"), rules]
-    )
+    # A bridge takes a moment to notice the machines on it.
+    links = program.lab.inside("sh", "-c", "ip -o link | sed -E 's/NO-CARRIER,|,LOWER_UP//g; s/ state [A-Z]+//'")
+    return "\n".join([*dumps, links, program.lab.inside("ip", "-o", "-4", "addr"), rules])
 
 
 def test_1_a_preview_of_a_new_stack_has_no_finding_and_touches_nothing(program: LookingProgram) -> None:
