@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 BOOTSTRAPPED = "complete"
+# Types of the resources that stand for libvirt's objects.
+DOMAIN, VOLUME = "libvirt:index/domain:Domain", "libvirt:index/volume:Volume"
+NETWORK, POOL = "libvirt:index/network:Network", "libvirt:index/pool:Pool"
+SEED = "libvirt:index/cloudInitDisk:CloudInitDisk"
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,7 @@ def volumes(plan: Plan) -> dict[str, int]:
         registry_volume(plan): services.registry_gib,
     }
     for one in machines(plan):
-        sizes[names.volume(one.name, ROOT)] = one.disk_gib
-        sizes |= {names.volume(one.name, f"data-{index}"): size for index, size in enumerate(one.extra_disks_gib)}
+        sizes |= {names.volume(one.name, kind): size for kind, size in one.disks.items()}
     return sizes
 
 

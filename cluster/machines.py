@@ -36,6 +36,11 @@ class Machine:
     kernel_arguments: tuple[str, ...] = ()
 
     @property
+    def disks(self) -> dict[str, int]:
+        """Sizes in GiB by the kind that its volumes are named with, in disk order (vda, vdb, …)."""
+        return {"root": self.disk_gib} | {f"data-{index}": size for index, size in enumerate(self.extra_disks_gib)}
+
+    @property
     def mac_hyphens(self) -> str:
         """The MAC as PXELINUX and iPXE write it in file names."""
         return self.mac.replace(":", "-")

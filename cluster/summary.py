@@ -1,7 +1,7 @@
 """What a preview of a new stack shows: everything that is going to be made, on one screen.
 
 Owns the words and their order, from the plan alone. A stack that stands has no such overview: there the changes say
-more (changes.py). Does not own the facts.
+more (changes/). Does not own the facts.
 """
 
 from __future__ import annotations

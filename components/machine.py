@@ -41,7 +41,6 @@ class Machine(pulumi.ComponentResource):
         super().__init__("okd:index:Machine", name, None, opts)
         row, names, hypervisor = args.row, args.plan.names, args.hypervisor
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
-        sizes = {"root": row.disk_gib} | {f"data-{index}": size for index, size in enumerate(row.extra_disks_gib)}
         volumes = [
             libvirt.Volume(
                 f"{name}-{kind}",
@@ -51,7 +50,7 @@ class Machine(pulumi.ComponentResource):
                 size=size * GIB,
                 opts=child,
             )
-            for kind, size in sizes.items()
+            for kind, size in row.disks.items()
         ]
         machine = domain(
             f"{name}-domain",

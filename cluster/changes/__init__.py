@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cluster.before import NETWORK, POOL
 from cluster.changes import machines, services, stack
 from cluster.changes.effects import Effect, Row, differs, number
-from cluster.changes.standing import NETWORK, POOL, Standing
+from cluster.changes.standing import Standing
 from cluster.plan import Plan
 from cluster.settings_problems import Problem
 

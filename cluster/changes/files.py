@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from cluster import cloud_init, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
+from cluster.before import SEED
 from cluster.certificates import bundle as certificate_bundle
-from cluster.changes.standing import AUTHORITY, SEED, Document, Standing
+from cluster.changes.standing import AUTHORITY, Document, Standing
 from cluster.host_files import Bundle, HostFile
 from cluster.host_os import RELEASE
 from cluster.plan import Plan

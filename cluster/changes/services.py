@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from cluster import cloud_init
+from cluster.before import DOMAIN, SEED, VOLUME
 from cluster.changes import files
 from cluster.changes.effects import Effect, effect, listed
-from cluster.changes.standing import DOMAIN, SEED, VOLUME, Standing
+from cluster.changes.standing import Standing
 from cluster.host_files import Bundle
 from cluster.plan import Plan
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import mirror, pull_secret
+from cluster.before import DOMAIN, NETWORK, POOL, VOLUME
 from cluster.changes import files, machines, services
 from cluster.changes.effects import Effect, effect, listed
-from cluster.changes.standing import DOMAIN, NETWORK, POOL, PROVIDER, VOLUME, Document, Standing
+from cluster.changes.standing import PROVIDER, Document, Standing
 from cluster.plan import Plan
 
 Image = services.Image

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from cluster.before import Before
+from cluster.before import DOMAIN, VOLUME, Before
 
 GIB = 1024**3
 Row = Mapping[str, Any]
 Document = Mapping[str, Any]
 MACHINE, DELIVER = "okd:index:Machine$", "@okd-host deliver\n"
-DOMAIN, VOLUME, COMMAND = "libvirt:index/domain:Domain", "libvirt:index/volume:Volume", "command:remote:Command"
-NETWORK, POOL = "libvirt:index/network:Network", "libvirt:index/pool:Pool"
-SEED, PROVIDER = "libvirt:index/cloudInitDisk:CloudInitDisk", "pulumi:providers:libvirt"
+COMMAND, PROVIDER = "command:remote:Command", "pulumi:providers:libvirt"
 AUTHORITY = "tls:index/selfSignedCert:SelfSignedCert"
 # The verbs whose documents are read; the documents of `secrets` are secrets themselves.
 VERBS = ("deliver", "machines", "mirror", "boot-image", "ignition", "await-install")

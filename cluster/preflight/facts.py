@@ -1,7 +1,7 @@
 """What a libvirt host and this machine were seen to be.
 
 Owns the facts' shapes. Does not own reading them from answers (answers.py), asking (components/host_look.py) nor
-what follows from them (preflight.py). None always means: could not be learned.
+what follows from them (the other modules here). None always means: could not be learned.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from cluster.before import Before
+from cluster.before import DOMAIN, NETWORK, POOL, SEED, VOLUME, Before
 
 GIB = 1024**3
 
@@ -36,17 +36,17 @@ class Held:
     @classmethod
     def of(cls, before: Before) -> Self:
         """What the state holds; nothing for a new stack."""
-        networks = _named(before, "libvirt:index/network:Network")
-        volumes = _named(before, "libvirt:index/volume:Volume")
-        seeds = _named(before, "libvirt:index/cloudInitDisk:CloudInitDisk")
+        networks = _named(before, NETWORK)
+        volumes = _named(before, VOLUME)
+        seeds = _named(before, SEED)
         return cls(
             domains={
                 name: HeldDomain(one.get("id", ""), int(one.get("vcpu") or 1), int(one.get("memory") or 0))
-                for name, one in _named(before, "libvirt:index/domain:Domain").items()
+                for name, one in _named(before, DOMAIN).items()
             },
             networks={name: one.get("id", "") for name, one in networks.items()},
             addresses={name: tuple(one.get("addresses") or ()) for name, one in networks.items()},
-            pools={name: one.get("id", "") for name, one in _named(before, "libvirt:index/pool:Pool").items()},
+            pools={name: one.get("id", "") for name, one in _named(before, POOL).items()},
             volumes={name: 0.0 for name in seeds} | {name: _gib(one) for name, one in volumes.items()},
         )
 
