@@ -1,11 +1,13 @@
 """How a stack is built: one Pulumi ComponentResource a file, fed with plain facts from `cluster/`.
 
-Owns, for all of them, that the SDK keeps its debug messages to itself: it sends each in a call of its own and waits for
-the answer, five of them a resource and a fifth of a preview's time, and the engine drops all but those of `--debug`.
+Owns two savings for all of them. The SDK keeps its debug messages to itself: it sends each in a call of its own and
+waits for the answer, five of them a resource, and the engine drops all but those of `--debug`. And Python looks for
+garbage less often: a program that only declares things makes next to none, and each look at all it has takes 40 ms.
 """
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pulumi
@@ -16,3 +18,4 @@ def _unsaid(*_: Any, **__: Any) -> None:
 
 
 pulumi.log.debug = _unsaid
+gc.set_threshold(100_000, 50, 100)

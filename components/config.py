@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 from typing import Any
@@ -22,16 +23,18 @@ from components.installation import COMPLETE
 ENGINE = ">=3.257.0"
 
 
-def planned() -> tuple[Plan, HostFacts]:
+async def planned() -> tuple[Plan, HostFacts]:
     """The current stack's plan and what its libvirt host is seen to be; what it changes there is said in words.
 
     Raises:
-        pulumi.RunError: one report of everything that is wrong; nothing has been registered by then.
+        pulumi.RunError: one report of everything that is wrong; nothing of the plan has been declared by then.
     """
     _require_engine()
     try:
-        plan = Plan.of(_settings(), _before())
-        facts = host_look.look(plan)
+        plan = Plan.of(_settings(), await _before())
+        looking = asyncio.create_task(asyncio.to_thread(host_look.look, plan))
+        overview = summary.lines(plan) if pulumi.runtime.is_dry_run() else []
+        facts = await looking
         found = preflight.findings(plan, facts)
         plain = settings_doubts.in_plain_text(plan.settings, _is_secret)
         for problem in (*plan.settings.warnings, *plain, *found.warned):
@@ -40,8 +43,9 @@ def planned() -> tuple[Plan, HostFacts]:
             raise SettingsError(problems)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
-    for message in _told(plan, facts):
-        pulumi.log.info(message)
+    for message in ["\n".join(overview), *_told(plan, facts)]:
+        if message:
+            pulumi.log.info(message)
     return plan, facts
 
 
@@ -54,17 +58,14 @@ def _require_engine() -> None:
 
 
 def _told(plan: Plan, facts: HostFacts) -> list[str]:
-    """What a preview says beside the engine's own plan; an update says what it does to what stands."""
+    """What becomes of what stands; a preview shows the files that change as well."""
     image = plan.settings.services.image
     told = changes.described(
         plan,
         image=functools.partial(image_digest, image.location, image.sha256),
         domain_type=preflight.domain_type(plan, facts),
     )
-    if not pulumi.runtime.is_dry_run():
-        return told
-    overview = ["\n".join(lines)] if (lines := summary.lines(plan)) else []
-    return [*overview, *told, *files.diffs(plan)]
+    return [*told, *(files.diffs(plan) if pulumi.runtime.is_dry_run() else [])]
 
 
 def _settings() -> Settings:
@@ -87,10 +88,10 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-def _before() -> Before:
+async def _before() -> Before:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # The engine's own function: a StackReference would be a resource, and its outputs are known too late to plan with.
-    answer: Any = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    answer: Any = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
     known: dict[str, Any] = (answer or {}).get("outputs") or {}
     outputs: dict[str, Any] = next(
         (one["outputs"] for one in known.values() if one["type"] == "pulumi:pulumi:Stack"), {}

@@ -24,7 +24,7 @@ from components.host_command import GRACE_MINUTES, Host, host_command, result
 from components.host_secrets import host_secrets
 from components.hypervisor import Hypervisor
 from components.machine import Machine, MachineArgs
-from components.member import Member, MemberArgs
+from components.member import joined
 from components.network import Networks
 from components.services_host import ServicesHost
 from components.ssh_access import SshAccess
@@ -90,15 +90,15 @@ class Installation(pulumi.ComponentResource):
             "complete",
             "await-install",
             installation.completion(self._plan),
-            after=[*(member.joined for member in (*control_plane, *compute)), *before],
+            after=[*control_plane, *compute, *before],
             minutes=self._plan.settings.install.limits.install_minutes,
         )
         rows = [row.output() for row in self._plan.members]
         self.installation = result(complete).apply(lambda found: {"installed": True, **found, "machines": rows})
         self.register_outputs({"bootstrap": self.bootstrap, "installation": self.installation})
 
-    def _first(self, after: Sequence[pulumi.Resource]) -> tuple[list[Member], list[pulumi.Resource]]:
-        """Bootstrap and control plane, all at once; what follows waits for the bootstrap's departure."""
+    def _first(self, after: Sequence[pulumi.Resource]) -> tuple[list[pulumi.Resource], list[pulumi.Resource]]:
+        """Bootstrap and control plane, all at once: who has joined, and what everything after waits for."""
         rows = (*self._plan.bootstrap_machines, *self._plan.of_role("control-plane"))
         machines = [self._machine(row, after) for row in rows]
         uuids: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
@@ -121,20 +121,20 @@ class Installation(pulumi.ComponentResource):
             identity=identity,
         )
         self.bootstrap = result(departed).apply(lambda _: {"state": BOOTSTRAPPED, "machine": True})
-        members = [self._member(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]
+        members = [self._joined(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]
         return members, [departed]
 
     def _rolling(
-        self, rows: Sequence[MachineRow], after: Sequence[pulumi.Resource], behind: Sequence[Member] = ()
-    ) -> list[Member]:
+        self, rows: Sequence[MachineRow], after: Sequence[pulumi.Resource], behind: Sequence[pulumi.Resource] = ()
+    ) -> list[pulumi.Resource]:
         """New machines are made all at once; one that has joined waits for the one before it to be Ready again."""
-        members: list[Member] = []
+        members: list[pulumi.Resource] = []
         previous = list(behind)
         for row in rows:
-            joined = row.name in self._plan.before.members
-            waits = [member.joined for member in previous] if joined else []
-            members.append(self._member(self._machine(row, [*after, *waits]), after))
-            previous = members[-1:] if joined else previous
+            joined_before = row.name in self._plan.before.members
+            waits = previous if joined_before else []
+            members.append(self._joined(self._machine(row, [*after, *waits]), after))
+            previous = members[-1:] if joined_before else previous
         return members
 
     def _machine(self, row: MachineRow, after: Sequence[pulumi.Resource]) -> Machine:
@@ -144,13 +144,8 @@ class Installation(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
 
-    def _member(self, machine: Machine, after: Sequence[pulumi.Resource]) -> Member:
-        return Member(
-            f"{machine.row.name}-member",
-            MemberArgs(plan=self._plan, machine=machine, services_host=self._args.services_host),
-            after=[*after, *self._secrets],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+    def _joined(self, machine: Machine, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        return joined(self._plan, machine, self._args.services_host, [*after, *self._secrets])
 
     def _command(
         self,

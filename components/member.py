@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi
 
@@ -20,45 +19,26 @@ from components.machine import Machine
 from components.services_host import ServicesHost
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MemberArgs:
-    """Which machine, and the services host that watches it join."""
+def joined(
+    plan: Plan, machine: Machine, services_host: ServicesHost, after: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """The command that completes once the machine is Ready; one that is made anew leaves first and joins again."""
+    limits = plan.settings.install.limits
 
-    plan: Plan
-    machine: Machine
-    services_host: ServicesHost
+    def document(uuid: str) -> str:
+        return json.dumps(installation.membership(plan, machine.row, uuid), indent=1)
 
-
-class Member(pulumi.ComponentResource):
-    """`joined` completes once the machine is Ready; a machine that is made anew leaves first and joins again."""
-
-    joined: pulumi.Resource
-
-    def __init__(
-        self,
-        name: str,
-        args: MemberArgs,
-        after: Sequence[pulumi.Resource],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("okd:index:Member", name, None, opts)
-        plan, machine, limits = args.plan, args.machine, args.plan.settings.install.limits
-
-        def document(uuid: str) -> str:
-            return json.dumps(installation.membership(plan, machine.row, uuid), indent=1)
-
-        # The machine's identity, not the services host's: a rebuilt services host makes nobody leave and join.
-        watched = Host(connection=args.services_host.host.connection, identity=machine.uuid)
-        self.joined = host_command(
-            f"{machine.row.name}-join",
-            watched,
-            "node-join",
-            machine.uuid.apply(document),
-            parent=self,
-            depends_on=after,
-            timeout=f"{limits.node_minutes + GRACE_MINUTES}m",
-            undone_by="node-leave",
-            undo_timeout=f"{limits.drain_minutes + GRACE_MINUTES}m",
-            gone_with=args.services_host.domain,
-        )
-        self.register_outputs({})
+    # The machine's identity, not the services host's: a rebuilt services host makes nobody leave and join.
+    watched = Host(connection=services_host.host.connection, identity=machine.uuid)
+    return host_command(
+        f"{machine.row.name}-join",
+        watched,
+        "node-join",
+        machine.uuid.apply(document),
+        parent=machine,
+        depends_on=after,
+        timeout=f"{limits.node_minutes + GRACE_MINUTES}m",
+        undone_by="node-leave",
+        undo_timeout=f"{limits.drain_minutes + GRACE_MINUTES}m",
+        gone_with=services_host.domain,
+    )

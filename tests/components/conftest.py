@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,11 +131,14 @@ def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, st
     monitor = RecordingMonitor(recording)
     exported: dict[str, Any] = {}
 
-    def program() -> None:
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-        root = settings.get_root_resource()
-        assert root is not None
-        exported.update(root.outputs)
+    async def program() -> None:
+        mains: list[Callable[[], Awaitable[dict[str, Any]]]] = []
+        # The mock engine's own stack takes no program.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulumi, "run", mains.append)
+            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        (main,) = mains
+        exported.update(await main())
 
     async def resolved() -> dict[str, Any]:
         return {name: await pulumi.Output.from_input(value).future() for name, value in exported.items()}

@@ -152,7 +152,7 @@ def test_a_new_compute_machine_touches_no_other_machine(run: Runner, second: Run
 
     grown = run("dev", grow, before=outputs(second))
     added = {one.name for one in grown.recording.resources} - {one.name for one in second.recording.resources}
-    assert added == {"compute-2", "compute-2-root", "compute-2-domain", "compute-2-member", "compute-2-join"}
+    assert added == {"compute-2", "compute-2-root", "compute-2-domain", "compute-2-join"}
     for name in NODES:
         for kind in ("domain", "root", "join"):
             one = f"{name}-{kind}"
