@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 
+from components import last_update
 from components.providers import PROVIDERS, Providers
 
 
@@ -21,10 +22,12 @@ def read() -> ModuleType:
 
 async def main() -> dict[str, Any]:
     """Build the stack; its outputs."""
+    # Once plugins start, the engine answers nothing else for a while.
+    asking = asyncio.create_task(last_update.resources())
     # A preview makes nothing. An update declares nothing before its settings are found to be good.
     early = Providers(PROVIDERS) if pulumi.runtime.is_dry_run() else None
     stack = await asyncio.to_thread(read)
-    outputs: dict[str, Any] = await stack.built(early)
+    outputs: dict[str, Any] = await stack.built(early, await asking)
     return outputs
 
 

@@ -1,10 +1,11 @@
-"""The stack's plan: the only module that touches Pulumi's configuration and the stack's last outputs."""
+"""The stack's plan: the only module that touches Pulumi's configuration."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -23,15 +24,17 @@ from components.installation import COMPLETE
 ENGINE = ">=3.257.0"
 
 
-async def planned() -> tuple[Plan, HostFacts]:
+async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts]:
     """The current stack's plan and what its libvirt host is seen to be; what it changes there is said in words.
+
+    `left` are the resources that the last update left, by URN (last_update.py).
 
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing of the plan has been declared by then.
     """
     _require_engine()
     try:
-        plan = Plan.of(_settings(), await _before())
+        plan = Plan.of(_settings(), _before(left))
         looking = asyncio.create_task(asyncio.to_thread(host_look.look, plan))
         overview = summary.lines(plan) if pulumi.runtime.is_dry_run() else []
         facts = await looking
@@ -88,11 +91,7 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-async def _before() -> Before:
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    # The engine's own function: a StackReference would be a resource, and its outputs are known too late to plan with.
-    answer: Any = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
-    known: dict[str, Any] = (answer or {}).get("outputs") or {}
+def _before(known: Mapping[str, Any]) -> Before:
     outputs: dict[str, Any] = next(
         (one["outputs"] for one in known.values() if one["type"] == "pulumi:pulumi:Stack"), {}
     )

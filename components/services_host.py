@@ -16,7 +16,6 @@ from pulumi_command import remote
 
 from cluster.installation import console_log
 from cluster.plan import Plan
-from components.agent import installer
 from components.domain import DomainArgs, Nic, domain
 from components.host_command import Host, host_command
 from components.hypervisor import Hypervisor
@@ -28,12 +27,13 @@ from components.ssh_access import SshAccess
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServicesHostArgs:
-    """What the services host is made of and where it stands."""
+    """What the services host is made of and where it stands; `agent` is the host agent's installer, a shell script."""
 
     plan: Plan
     networks: Networks
     ssh: SshAccess
     hypervisor: Hypervisor
+    agent: str
 
 
 class ServicesHost(pulumi.ComponentResource):
@@ -84,7 +84,7 @@ class ServicesHost(pulumi.ComponentResource):
             ),
             identity=machine.id,
         )
-        self.prepared = self._prepare(name, plan)
+        self.prepared = self._prepare(name, args)
         self.register_outputs({"identity": self.host.identity})
 
     def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
@@ -138,12 +138,13 @@ class ServicesHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
-    def _prepare(self, name: str, plan: Plan) -> list[pulumi.Resource]:
+    def _prepare(self, name: str, args: ServicesHostArgs) -> list[pulumi.Resource]:
+        plan = args.plan
         agent = remote.Command(
             f"{name}-agent",
             connection=self.host.connection,
             create="sudo /bin/sh -s",
-            stdin=installer(),
+            stdin=args.agent,
             triggers=[self.host.identity],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="20m", update="20m")),

@@ -6,12 +6,13 @@ Owns the order in which components are declared and the names of the outputs. Do
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
 from cluster import registry
-from components import config
+from components import agent, config
 from components.boot_image import BootImage
 from components.htpasswd_user import HtpasswdUser
 from components.hypervisor import Hypervisor, HypervisorArgs
@@ -26,19 +27,22 @@ from components.services_host import ServicesHost, ServicesHostArgs
 from components.ssh_access import SshAccess
 
 
-async def built(early: Providers | None) -> dict[str, Any]:
+async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, Any]:
     """Plan the stack and declare its components; its outputs by name.
 
-    `early` are the providers where they could be declared before anything was planned.
+    `early` are the providers where they could be declared before anything was planned, `left` the resources that the
+    last update left, by URN.
 
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing but `early` has been declared by then.
     """
-    plan, facts = await config.planned()
+    (plan, facts), packed = await asyncio.gather(config.planned(left), asyncio.to_thread(agent.installer))
     providers = early or Providers(PROVIDERS)
     given = pulumi.ResourceOptions(providers=providers.every)
     hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
     on_libvirt = pulumi.ResourceOptions(providers=[*providers.every, hypervisor.provider])
+    # The libvirt provider waits for it, and everything else for the libvirt plugin.
+    await hypervisor.urn.future()
     await _heard()
     pki = Pki("pki", PkiArgs.of(plan), given)
     registry_user = HtpasswdUser("registry-access", registry.USER, given)
@@ -48,7 +52,9 @@ async def built(early: Providers | None) -> dict[str, Any]:
     networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
     await _heard()
     services_host = ServicesHost(
-        "services", ServicesHostArgs(plan=plan, networks=networks, ssh=ssh, hypervisor=hypervisor), on_libvirt
+        "services",
+        ServicesHostArgs(plan=plan, networks=networks, ssh=ssh, hypervisor=hypervisor, agent=packed),
+        on_libvirt,
     )
     host = services_host.host
     services = Services(

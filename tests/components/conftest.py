@@ -125,9 +125,8 @@ def is_secret(value: Any) -> bool:
     return isinstance(value, dict) and SECRET_SIGNATURE in value
 
 
-def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, stands: bool) -> Run:
+def run_program(name: str, config: dict[str, Any], recording: Recording, *, preview: bool) -> Run:
     """Run the whole `__main__.py` for a stack against the mock engine and wait for every registration."""
-    recording = Recording(before=before, stands=stands)
     monitor = RecordingMonitor(recording)
     exported: dict[str, Any] = {}
 
@@ -148,7 +147,7 @@ def run_program(name: str, config: dict[str, Any], before: dict[str, Any], *, st
         loop = runner.get_loop()
         settings.reset_options()
         settings.set_root_resource(None)
-        mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=False, monitor=monitor)
+        mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=preview, monitor=monitor)
         pulumi.runtime.set_all_config({f"okd-libvirt:{key}": json.dumps(value) for key, value in config.items()})
         loop.run_until_complete(stack.run_pulumi_func(program))
         return Run(recording, monitor.requests, exported, loop.run_until_complete(resolved()))
@@ -169,10 +168,13 @@ def run() -> Iterator[Callable[..., Run]]:
         before: dict[str, Any] | None = None,
         *,
         stands: bool = True,
+        preview: bool = False,
+        recording: Recording | None = None,
     ) -> Run:
         config = stack_config(stack_name)
         change(config)
-        return run_program(stack_name, config, before or {}, stands=stands)
+        recording = recording or Recording(before=before or {}, stands=stands)
+        return run_program(stack_name, config, recording, preview=preview)
 
     with pytest.MonkeyPatch.context() as patch:
         # The mock engine does not know the question.

@@ -35,5 +35,5 @@ def test_an_engine_that_is_too_old_is_refused_before_anything_is_read(monkeypatc
 
     monkeypatch.setattr(pulumi, "require_pulumi_version", refuse)
     with pytest.raises(pulumi.RunError, match=r"takes Pulumi >=3\.257\.0: .*3\.200\.0.*install a newer one"):
-        asyncio.run(config.planned())
+        asyncio.run(config.planned({}))
     assert asked == [yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["requiredPulumiVersion"]]

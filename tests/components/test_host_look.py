@@ -115,6 +115,13 @@ def test_two_questions_tell_everything(virsh: Virsh) -> None:
     assert facts.volumes == {"a"}
 
 
+def test_a_host_that_has_nothing_is_asked_once(virsh: Virsh) -> None:
+    virsh.answer(ANSWERS | {words: "\n" for words in ANSWERS if " --" in words})
+    facts = host_look.look(plan())
+    assert len(virsh.calls()) == 1
+    assert (facts.domains, facts.networks, facts.pools) == ((), (), ())
+
+
 def test_nobody_is_asked_for_a_password_and_answers_are_not_translated(virsh: Virsh) -> None:
     host_look.look(plan(f"{REMOTE}?keyfile=/k"))
     for call in virsh.calls():

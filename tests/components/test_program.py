@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.conftest import DIGEST, Run, is_secret
+from tests.components.conftest import DIGEST, Recording, Run, is_secret
 from tests.conftest import STACK_FILES
 
 Runner = Callable[..., Run]
@@ -241,12 +241,31 @@ def test_the_uplink_can_be_a_bridge_that_the_host_has(run: Runner) -> None:
     assert [one.name for one in built.recording.of_type("Network")] == ["network-cluster"]
 
 
-def test_bad_settings_register_nothing(run: Runner) -> None:
+@pytest.mark.parametrize(("preview", "declared"), [(False, set()), (True, {"tls", "random", "command"})])
+def test_bad_settings_register_nothing_but_a_previews_providers(run: Runner, preview: bool, declared: set[str]) -> None:
     def break_it(config: dict[str, Any]) -> None:
         config["network"]["cidr"] = "192.168.200.0/30"
         config["machines"]["compute-0"]["mac"] = "zz"
 
+    recording = Recording()
     with pytest.raises(pulumi.RunError) as error:
-        run("dev", break_it)
+        run("dev", break_it, preview=preview, recording=recording)
     assert "network.cidr" in str(error.value)
     assert "machines.compute-0.mac" in str(error.value)
+    assert {one.type.removeprefix("pulumi:providers:") for one in recording.resources} - {
+        "okd:index:Providers"
+    } == declared
+
+
+def test_whatever_a_provider_makes_is_given_it_explicitly(built: Run) -> None:
+    for one in built.recording.resources:
+        if (":index" in one.type and not one.type.startswith("okd:")) or one.type.startswith("command:"):
+            package = one.type.partition(":")[0]
+            assert f"pulumi:providers:{package}::" in built.requests[one.name].provider, one.name
+
+
+def test_no_paths_of_whoever_runs_the_program_reach_the_state(built: Run) -> None:
+    assert built.requests
+    for name, request in built.requests.items():
+        assert not request.stackTrace.frames, name
+        assert not request.sourcePosition.uri, name

@@ -20,17 +20,22 @@ from tests.lab.conftest import Lab
 
 PROGRAM = """
 import pulumi
-from components import config
+from components import config, last_update
 from components.hypervisor import Hypervisor, HypervisorArgs
 from components.machine import Machine, MachineArgs
 from components.network import Networks, NetworksArgs
 
-plan, facts = config.planned()
-hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
-on_libvirt = pulumi.ResourceOptions(providers=[hypervisor.provider])
-networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
-for row in plan.members:
-    Machine(row.name, MachineArgs(plan=plan, row=row, hypervisor=hypervisor, networks=networks), on_libvirt)
+
+async def main():
+    plan, facts = await config.planned(await last_update.resources())
+    hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
+    on_libvirt = pulumi.ResourceOptions(providers=[hypervisor.provider])
+    networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
+    for row in plan.members:
+        Machine(row.name, MachineArgs(plan=plan, row=row, hypervisor=hypervisor, networks=networks), on_libvirt)
+
+
+pulumi.run(main)
 """
 SIZES = {"cpus": 1, "memoryMiB": 64, "diskGiB": 1}
 SETTINGS: dict[str, Any] = {
