@@ -4,6 +4,7 @@ Owns that Pulumi's plugins start while the rest of the program is read and the s
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,8 @@ import pulumi
 
 from components import last_update
 from components.providers import PROVIDERS, Providers
+
+THREADS = 8
 
 
 def read() -> ModuleType:
@@ -22,10 +25,14 @@ def read() -> ModuleType:
 
 async def main() -> dict[str, Any]:
     """Build the stack; its outputs."""
+    preview = pulumi.runtime.is_dry_run()
+    if preview:
+        # Nothing is waited for, so a few threads do; the SDK would start one for every resource.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     # Once plugins start, the engine answers nothing else for a while.
     asking = asyncio.create_task(last_update.resources())
     # A preview makes nothing. An update declares nothing before its settings are found to be good.
-    early = Providers(PROVIDERS) if pulumi.runtime.is_dry_run() else None
+    early = Providers(PROVIDERS) if preview else None
     stack = await asyncio.to_thread(read)
     outputs: dict[str, Any] = await stack.built(early, await asking)
     return outputs

@@ -21,11 +21,11 @@ from lab import checkout, hypervisor, libvirtd, namespaces
 
 EMPTY = """\
 import pulumi, pulumi_command, pulumi_libvirt, pulumi_random, pulumi_tls
-pulumi_random.RandomString("one", length=1)
-pulumi_tls.PrivateKey("one", algorithm="ED25519")
-libvirt = pulumi_libvirt.Provider("one", uri="qemu:///system")
-pulumi_libvirt.Network("one", mode="none", opts=pulumi.ResourceOptions(provider=libvirt))
-pulumi_command.local.Command("one", create="true")
+def by(provider): return pulumi.ResourceOptions(provider=provider)
+pulumi_random.RandomString("one", length=1, opts=by(pulumi_random.Provider("one")))
+pulumi_tls.PrivateKey("one", algorithm="ED25519", opts=by(pulumi_tls.Provider("one")))
+pulumi_libvirt.Network("one", mode="none", opts=by(pulumi_libvirt.Provider("one", uri="qemu:///system")))
+pulumi_command.local.Command("one", create="true", opts=by(pulumi_command.Provider("one")))
 """
 PROJECT = "name: okd-libvirt\nruntime: {{name: python, options: {{virtualenv: {venv}}}}}\n"
 EXAMPLE = checkout.ROOT / "examples" / "Pulumi.hard-way.yaml"
