@@ -42,12 +42,14 @@ def host_command(
     undone_by: str | None = None,
     undo_timeout: str = "15m",
     gone_with: pulumi.Resource | None = None,
+    formerly: pulumi.Alias | None = None,
 ) -> remote.Command:
     """Run `okd-host <verb>` with `document` on stdin; runs again when the document, a trigger or the host changes.
 
     `verb` and `triggers` are not secret; a secret document must be a secret Output. `timeout` is a Go duration. What a
     command with `prints_secrets` prints is shown nowhere and kept as a secret. `undone_by` is a verb that gets the same
-    document when the command's resource is deleted, unless `gone_with` is deleted in the same update.
+    document when the command's resource is deleted, unless `gone_with` is deleted in the same update; `formerly` says
+    where in the stack an earlier version of this program had the command.
     """
     return remote.Command(
         name,
@@ -67,6 +69,7 @@ def host_command(
             additional_secret_outputs=["stdout", "stderr"] if prints_secrets else None,
             delete_before_replace=True if undone_by else None,
             deleted_with=gone_with,
+            aliases=[formerly] if formerly else None,
             custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout, delete=undo_timeout),
         ),
     )

@@ -28,10 +28,14 @@ def joined(
     def document(uuid: str) -> str:
         return json.dumps(installation.membership(plan, machine.row, uuid), indent=1)
 
+    name = machine.row.name
+    stack = f"{pulumi.get_stack()}::{pulumi.get_project()}"
+    # Deleted there and made here, every machine of the cluster would leave it.
+    component = f"urn:pulumi:{stack}::okd:index:Installation$okd:index:Member::{name}-member"
     # The machine's identity, not the services host's: a rebuilt services host makes nobody leave and join.
     watched = Host(connection=services_host.host.connection, identity=machine.uuid)
     return host_command(
-        f"{machine.row.name}-join",
+        f"{name}-join",
         watched,
         "node-join",
         machine.uuid.apply(document),
@@ -41,4 +45,5 @@ def joined(
         undone_by="node-leave",
         undo_timeout=f"{limits.drain_minutes + GRACE_MINUTES}m",
         gone_with=services_host.domain,
+        formerly=pulumi.Alias(parent=component),
     )

@@ -7,6 +7,7 @@ engine's and the plugins' own. Each preview's words are then compared with the s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -318,3 +319,42 @@ def test_no_secret_of_the_state_is_ever_shown(installed: Stack) -> None:
     preview = installed.preview(everything)
     assert any("+++ /etc/kea/kea-dhcp4.conf (planned)" in one for one in preview.said)
     assert not [secret for secret in secrets if secret in preview.text]
+
+
+def before_members_and_providers(text: str) -> dict[str, Any]:
+    """An exported state as the program before left it: the engine's own providers, memberships as components."""
+    for package, version in (("tls", "5_6_2"), ("random", "4_21_4"), ("command", "1_2_1")):
+        urn = f"okd:index:Providers$pulumi:providers:{package}::providers-{package}"
+        assert urn in text
+        text = text.replace(urn, f"pulumi:providers:{package}::default_{version}")
+    text, joins = re.subn(r"Machine\$(command:remote:Command::[\w-]+-join)", r"Member$\1", text)
+    assert joins
+    state: dict[str, Any] = json.loads(text)
+    found: list[dict[str, Any]] = []
+    for one in state["deployment"]["resources"]:
+        if one["type"].startswith("pulumi:providers:") and "::default_" in one["urn"]:
+            del one["parent"]
+        if one["urn"].endswith("-join"):
+            component = re.sub(r"\$command:remote:Command::(.*)-join", r"::\1-member", one["urn"])
+            above = component.rpartition("$")[0] + "::installation"
+            found.append({"urn": component, "custom": False, "type": "okd:index:Member", "parent": above})
+            one["parent"] = component
+        if one["type"] != "okd:index:Providers":
+            found.append(one)
+    state["deployment"]["resources"] = found
+    return state
+
+
+def test_a_stack_of_the_program_before_keeps_its_keys_and_its_machines(
+    installed: Stack, stacks: Maker, tmp_path: Path
+) -> None:
+    exported = tmp_path / "state.json"
+    exported.write_text(
+        json.dumps(before_members_and_providers(installed.engine.run("stack", "export", "--show-secrets")))
+    )
+    stack = stacks(())
+    stack.images = installed.images
+    stack.engine.run("stack", "import", "--file", str(exported))
+    steps = stack.preview().steps
+    members = {f"{name}-member" for name in stack_config("dev")["machines"] if name != "bootstrap"}
+    assert {op: names for op, names in steps.items() if op != "same"} == {"create": {"providers"}, "delete": members}
