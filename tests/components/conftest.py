@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 from collections.abc import Awaitable, Callable, Iterator
@@ -142,6 +143,7 @@ def run_program(name: str, config: dict[str, Any], recording: Recording, *, prev
     async def resolved() -> dict[str, Any]:
         return {name: await pulumi.Output.from_input(value).future() for name, value in exported.items()}
 
+    threshold = gc.get_threshold()
     # Closes its loop, with 20 descriptors and 6 threads: there are a hundred runs, and a process may often open 1024.
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
@@ -149,7 +151,10 @@ def run_program(name: str, config: dict[str, Any], recording: Recording, *, prev
         settings.set_root_resource(None)
         mocks.set_mocks(recording, project="okd-libvirt", stack=name, preview=preview, monitor=monitor)
         pulumi.runtime.set_all_config({f"okd-libvirt:{key}": json.dumps(value) for key, value in config.items()})
-        loop.run_until_complete(stack.run_pulumi_func(program))
+        try:
+            loop.run_until_complete(stack.run_pulumi_func(program))
+        finally:
+            gc.set_threshold(*threshold)
         return Run(recording, monitor.requests, exported, loop.run_until_complete(resolved()))
 
 
