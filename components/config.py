@@ -35,8 +35,9 @@ async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts]:
     _require_engine()
     try:
         plan = Plan.of(_settings(), _before(left))
-        looking = asyncio.create_task(asyncio.to_thread(host_look.look, plan))
-        overview = summary.lines(plan) if pulumi.runtime.is_dry_run() else []
+        # A task would start to look only once it is waited for.
+        looking = asyncio.get_running_loop().run_in_executor(None, host_look.look, plan)
+        overview = "\n".join(summary.lines(plan)) if pulumi.runtime.is_dry_run() else ""
         facts = await looking
         found = preflight.findings(plan, facts)
         plain = settings_doubts.in_plain_text(plan.settings, _is_secret)
@@ -46,9 +47,10 @@ async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts]:
             raise SettingsError(problems)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
-    for message in ["\n".join(overview), *_told(plan, facts)]:
-        if message:
-            pulumi.log.info(message)
+    if overview:
+        pulumi.log.info(overview)
+    for message in _told(plan, facts):
+        pulumi.log.info(message)
     return plan, facts
 
 

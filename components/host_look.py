@@ -67,7 +67,7 @@ def look(plan: Plan) -> HostFacts:
 def _details(uri: str, pool: str, lists: Mapping[str, str]) -> Mapping[str, str]:
     """What the lists name; empty when that takes too long, as on a host far away with many domains."""
     if not any(answers.listed(lists[kind]) for kind in DUMPS):
-        return {**dict.fromkeys(DUMPS, ""), "volumes": ""}
+        return dict.fromkeys([*DUMPS, "volumes"], "")
     dumps = {
         kind: "; ".join(f"{command} {uuid}" for uuid in answers.listed(lists[kind])) for kind, command in DUMPS.items()
     }

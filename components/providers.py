@@ -23,14 +23,12 @@ class Providers(pulumi.ComponentResource):
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("okd:index:Providers", name, None, opts)
         self.every = [
-            pulumi_tls.Provider(f"{name}-tls", opts=self._taking_over("tls", "5_6_2")),
-            pulumi_random.Provider(f"{name}-random", opts=self._taking_over("random", "4_21_4")),
-            pulumi_command.Provider(f"{name}-command", opts=self._taking_over("command", "1_2_1")),
+            pulumi_tls.Provider(f"{name}-tls", opts=self._taking_over("5_6_2")),
+            pulumi_random.Provider(f"{name}-random", opts=self._taking_over("4_21_4")),
+            pulumi_command.Provider(f"{name}-command", opts=self._taking_over("1_2_1")),
         ]
         self.register_outputs({})
 
-    def _taking_over(self, package: str, version: str) -> pulumi.ResourceOptions:
+    def _taking_over(self, version: str) -> pulumi.ResourceOptions:
         """From the engine's own provider, which stacks were made with before: another one would make all of it anew."""
-        stack = f"{pulumi.get_stack()}::{pulumi.get_project()}"
-        default = f"urn:pulumi:{stack}::pulumi:providers:{package}::default_{version}"
-        return pulumi.ResourceOptions(parent=self, aliases=[default])
+        return pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=f"default_{version}", parent=None)])
