@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cluster import limits
 from cluster.host_files import Bundle, Health, HostFile
 from cluster.host_os import BOOT_LOG, HTTP_ROOT, LEASES, REPORT_LOG, TOOLS
 from cluster.machines import Machine
 from cluster.render import render
 from cluster.site import Site
-from cluster.units import active
+from cluster.units import PROBE_SECONDS, active
 
 SCRIPTS, IMAGES = "boot", "images"
 
@@ -97,18 +98,20 @@ def bundle(site: Site) -> Bundle:
     """The TFTP server with the loaders and profiles, and the iPXE scripts under the HTTP root."""
     host_os, daemon = site.host_os, site.host_os.tftp
     profiles = f"{host_os.tftp_root}/pxelinux.cfg"
-    unit = render("tftp.service.j2", user=daemon.user, address=site.services_address, root=host_os.tftp_root)
+    unit = render(
+        "tftp.service.j2",
+        user=daemon.user,
+        address=site.services_address,
+        root=host_os.tftp_root,
+        start_seconds=int(limits.UNIT.seconds),
+    )
     return Bundle(
         service="boot",
         packages=daemon.packages,
-        files=(
-            HostFile(path=daemon.config, text=unit, selinux=host_os.label("systemd_unit_file_t")),
-            *_tftp_files(site, profiles),
-            *_http_files(site),
-        ),
+        files=(*_tftp_files(site, profiles), *_http_files(site)),
+        unit_files=(HostFile(path=daemon.config, text=unit, selinux=host_os.label("systemd_unit_file_t")),),
         owns=(profiles, f"{HTTP_ROOT}/{SCRIPTS}"),
         units=(daemon.unit,),
-        restart_on=(daemon.config,),
         health=(
             active(daemon),
             *(_served(site, name) for name in ("lpxelinux.0", "pxelinux.cfg/default")),
@@ -161,4 +164,4 @@ def _http_files(site: Site) -> list[HostFile]:
 
 def _served(site: Site, path: str) -> Health:
     url = f"tftp://{site.services_address}/{path}"
-    return Health(f"serves {path}", ("curl", "-fsS", "--max-time", "5", "-o", "/dev/null", url))
+    return Health(f"serves {path}", ("curl", "-fsS", "--max-time", PROBE_SECONDS, "-o", "/dev/null", url))

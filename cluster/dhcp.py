@@ -98,6 +98,8 @@ def bundle(site: Site) -> Bundle:
                 text=json.dumps(configuration(site), indent=2) + "\n",
                 selinux=host_os.label("etc_t"),
             ),
+        ),
+        unit_files=(
             drop_in(host_os, daemon, *AFTER_NETWORK, service=("ExecReload=", "ExecReload=/bin/kill -HUP $MAINPID")),
         ),
         checks=(Check("kea-dhcp4", ("kea-dhcp4", "-t", daemon.config)),),

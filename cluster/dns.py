@@ -135,7 +135,8 @@ def bundle(site: Site) -> Bundle:
     return Bundle(
         service="dns",
         packages=daemon.packages,
-        files=(main, *zone_files, _resolver(site), drop_in(host_os, daemon, *AFTER_NETWORK)),
+        files=(main, *zone_files, _resolver(site)),
+        unit_files=(drop_in(host_os, daemon, *AFTER_NETWORK),),
         owns=(host_os.zone_directory,),
         checks=(
             Check("named-checkconf", ("named-checkconf", "-z", daemon.config)),
@@ -171,4 +172,4 @@ def _resolver(site: Site) -> HostFile:
 
 
 def _answers(server: IPv4Address, question: str, expected: str) -> Health:
-    return prints(f"answers {question}", f"dig @{server} {question} +short +time=2 +tries=1", expected)
+    return prints(f"answers {question}", f"dig @{server} {question} +short +time=30 +tries=1", expected)

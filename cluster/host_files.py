@@ -70,10 +70,14 @@ class Bundle:
 
     `owns` are directories whose other files are removed. `reload` is empty for a daemon that reads its files at each
     request or can only be restarted. `restart_on` are globs of files whose change the running daemon cannot take up.
+    `unit_files` are systemd's, and travel with those of all services (units.py): reading them takes systemd seconds each
+    time. A bundle that does not `start` its units restarts those that run when their own unit file changed. One
+    `on_data_volume` waits until that is mounted.
     """
 
     service: str
     files: tuple[HostFile, ...]
+    unit_files: tuple[HostFile, ...] = ()
     packages: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -82,6 +86,8 @@ class Bundle:
     restart_on: tuple[str, ...] = ()
     health: tuple[Health, ...] = ()
     selinux: SelinuxPolicy | None = None
+    starts: bool = True
+    on_data_volume: bool = False
 
     def document(self, values: Mapping[str, str], secret_hashes: Mapping[str, str]) -> dict[str, Any]:
         """The bundle as the host agent reads it.
@@ -104,6 +110,8 @@ class Bundle:
             "restart_on": list(self.restart_on),
             "health": [_health(health) for health in self.health],
         }
+        if not self.starts:
+            document["starts"] = False
         if self.selinux is not None:
             ports = [{"port": port, "protocol": protocol, "type": kind} for port, protocol, kind in self.selinux.ports]
             document["selinux"] = {"booleans": list(self.selinux.booleans), "ports": ports}

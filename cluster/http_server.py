@@ -10,7 +10,7 @@ from cluster.host_files import Bundle, Check, HostFile
 from cluster.host_os import BOOT_LOG, HTTP_ROOT, REPORT_LOG
 from cluster.render import render
 from cluster.site import HTTP_PORT, Site
-from cluster.units import active, drop_in, prints
+from cluster.units import PROBE_SECONDS, active, drop_in, prints
 
 
 def bundle(site: Site) -> Bundle:
@@ -27,14 +27,12 @@ def bundle(site: Site) -> Bundle:
         boot_log=BOOT_LOG,
         report_log=REPORT_LOG,
     )
-    status = "curl -sS --max-time 5 -o /dev/null -w '%{http_code}'"
+    status = f"curl -sS --max-time {PROBE_SECONDS} -o /dev/null -w '%{{http_code}}'"
     return Bundle(
         service="http",
         packages=daemon.packages,
-        files=(
-            HostFile(path=daemon.config, text=text, selinux=host_os.label("httpd_config_t")),
-            drop_in(host_os, daemon),
-        ),
+        files=(HostFile(path=daemon.config, text=text, selinux=host_os.label("httpd_config_t")),),
+        unit_files=(drop_in(host_os, daemon),),
         checks=(Check("nginx", ("nginx", "-t", "-q", "-c", daemon.config)),),
         units=(daemon.unit,),
         reload=("systemctl", "reload", daemon.unit),

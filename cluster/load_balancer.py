@@ -13,7 +13,7 @@ from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.machines import Machine
 from cluster.render import render
 from cluster.site import API_PORT, MACHINE_CONFIG_PORT, STATS_PORT, Site
-from cluster.units import active, drop_in
+from cluster.units import PROBE_SECONDS, active, drop_in
 
 # Behind these stands the control plane, and the bootstrap machine until the control plane has taken over.
 API, MACHINE_CONFIG = "api", "machine-config"
@@ -85,10 +85,8 @@ def bundle(site: Site) -> Bundle:
     return Bundle(
         service="load-balancer",
         packages=daemon.packages,
-        files=(
-            HostFile(path=daemon.config, text=text, selinux=host_os.label("etc_t")),
-            drop_in(host_os, daemon),
-        ),
+        files=(HostFile(path=daemon.config, text=text, selinux=host_os.label("etc_t")),),
+        unit_files=(drop_in(host_os, daemon),),
         checks=(Check("haproxy", ("haproxy", "-c", "-f", daemon.config)),),
         units=(daemon.unit,),
         reload=("systemctl", "reload", daemon.unit),
@@ -97,7 +95,15 @@ def bundle(site: Site) -> Bundle:
             *(Health(f"{row.name} accepts", tcp=f"{site.services_address}:{row.port}") for row in rows),
             Health(
                 "shows statistics",
-                ("curl", "-fsS", "--max-time", "5", "-o", "/dev/null", f"http://{site.services_address}:{STATS_PORT}/"),
+                (
+                    "curl",
+                    "-fsS",
+                    "--max-time",
+                    PROBE_SECONDS,
+                    "-o",
+                    "/dev/null",
+                    f"http://{site.services_address}:{STATS_PORT}/",
+                ),
             ),
         ),
         selinux=host_os.load_balancer_selinux,

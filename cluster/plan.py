@@ -27,6 +27,7 @@ from cluster import (
     smoke,
     time_service,
     trust,
+    units,
 )
 from cluster.before import Before
 from cluster.cloud_init import CloudInit
@@ -59,24 +60,36 @@ class Plan(Site):
 
     @cached_property
     def bundles(self) -> tuple[Bundle, ...]:
+        """Systemd's files first, then one bundle a service."""
+        services = [service.bundle(self) for service in SERVICES]
+        return (units.bundle(self.host_os, services), *services)
+
+    @property
+    def units(self) -> Bundle:
+        """Systemd's files of all services."""
+        return self.bundles[0]
+
+    @property
+    def services(self) -> tuple[Bundle, ...]:
         """One bundle a service."""
-        return tuple(service.bundle(self) for service in SERVICES)
+        return self.bundles[1:]
 
     @property
     def packages(self) -> tuple[str, ...]:
         """The services host's packages."""
         return self.host_os.packages
 
-    def packages_document(self) -> dict[str, Any]:
-        """What the host agent's `packages` reads."""
-        return {"manager": self.host_os.package_manager, "names": list(self.packages)}
+    def host_document(self) -> dict[str, Any]:
+        """What the host agent's `prepare` reads."""
+        return {"packages": {"manager": self.host_os.package_manager, "names": list(self.packages)}}
 
     def storage_document(self) -> dict[str, Any]:
         """What the host agent's `storage` reads: the data volume is the services host's second disk."""
         return {
             "device": "/dev/vdb",
-            "label": "okd-registry",
+            "label": units.DATA_LABEL,
             "mountPoint": REGISTRY_MOUNT,
+            "unit": units.data_mount(),
             "owner": self.host_os.registry_owner,
         }
 

@@ -15,7 +15,7 @@ from cluster.host_os import REGISTRY_MOUNT
 from cluster.render import render
 from cluster.site import REGISTRY_PORT, Site
 from cluster.trust import check_argv
-from cluster.units import AFTER_NETWORK, active, drop_in, prints
+from cluster.units import AFTER_NETWORK, PROBE_SECONDS, active, drop_in, prints
 
 USER = "okd"
 
@@ -73,17 +73,16 @@ def bundle(site: Site) -> Bundle:
             selinux=label,
         ),
     )
-    status = f"curl -sS --max-time 10 -o /dev/null -w '%{{http_code}}' --cacert {tls}/ca.crt"
+    status = f"curl -sS --max-time {PROBE_SECONDS} -o /dev/null -w '%{{http_code}}' --cacert {tls}/ca.crt"
     status += f" --resolve {site.services_fqdn}:{REGISTRY_PORT}:{site.services_address}"
     return Bundle(
         service="registry",
         packages=daemon.packages,
-        files=(
-            *files,
-            drop_in(host_os, daemon, *AFTER_NETWORK, f"RequiresMountsFor={REGISTRY_MOUNT}"),
-        ),
+        files=files,
+        unit_files=(drop_in(host_os, daemon, *AFTER_NETWORK, f"RequiresMountsFor={REGISTRY_MOUNT}"),),
         checks=(check_argv(f"{tls}/registry.crt"), Check("registry", start_check(site))),
         units=(daemon.unit,),
+        on_data_volume=True,
         restart_on=tuple(file.path for file in files),
         health=(
             active(daemon),

@@ -35,8 +35,8 @@ def bundle(site: Site) -> Bundle:
             HostFile(
                 path=f"{SOURCES}/okd-libvirt.sources", text=render("chrony.sources.j2", servers=servers), selinux=label
             ),
-            drop_in(site.host_os, daemon),
         ),
+        unit_files=(drop_in(site.host_os, daemon),),
         checks=(Check("chronyd", ("chronyd", "-p", "-f", daemon.config)),),
         units=(daemon.unit,),
         reload=("chronyc", "reload", "sources"),

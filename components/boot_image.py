@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 
+from cluster import limits
 from cluster.plan import Plan
 from components.host_command import Host, host_command, result
 
@@ -34,7 +35,7 @@ class BootImage(pulumi.ComponentResource):
         super().__init__("okd:index:BootImage", name, None, opts)
         document = release.apply(lambda known: json.dumps(plan.boot_image(known), indent=1))
         fetched = host_command(
-            f"{name}-fetch", host, "boot-image", document, parent=self, depends_on=after, timeout="60m"
+            f"{name}-fetch", host, "boot-image", document, parent=self, depends_on=after, takes=limits.MIRROR.seconds
         )
         self.fetched = fetched
         self.digests = result(fetched)

@@ -14,10 +14,10 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
+from cluster import limits
+
 AGENT = "/usr/local/sbin/okd-host"
 RESULT = "result: "
-# A wait ends by its own limit, with a message that says more than the engine's.
-GRACE_MINUTES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,17 +36,18 @@ def host_command(
     *,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
-    timeout: str = "15m",
+    takes: float = limits.DELIVERY.seconds,
     triggers: Sequence[pulumi.Input[str]] = (),
     prints_secrets: bool = False,
     undone_by: str | None = None,
-    undo_timeout: str = "15m",
+    undo_takes: float = limits.DELIVERY.seconds,
     gone_with: pulumi.Resource | None = None,
     formerly: pulumi.Alias | None = None,
 ) -> remote.Command:
     """Run `okd-host <verb>` with `document` on stdin; runs again when the document, a trigger or the host changes.
 
-    `verb` and `triggers` are not secret; a secret document must be a secret Output. `timeout` is a Go duration. What a
+    `verb` and `triggers` are not secret; a secret document must be a secret Output. `takes` and `undo_takes` are
+    seconds after which the verb has ended by itself, in words that say more than the engine's. What a
     command with `prints_secrets` prints is shown nowhere and kept as a secret. `undone_by` is a verb that gets the same
     document when the command's resource is deleted, unless `gone_with` is deleted in the same update; `formerly` says
     where in the stack an earlier version of this program had the command.
@@ -70,9 +71,15 @@ def host_command(
             delete_before_replace=True if undone_by else None,
             deleted_with=gone_with,
             aliases=[formerly] if formerly else None,
-            custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout, delete=undo_timeout),
+            custom_timeouts=ended_within(takes, undo_takes),
         ),
     )
+
+
+def ended_within(seconds: float, undo_seconds: float | None = None) -> pulumi.CustomTimeouts:
+    """The engine's own limits around work that ends by itself after so many seconds."""
+    does, undoes = (f"{one + limits.GRACE.seconds:.0f}s" for one in (seconds, undo_seconds or seconds))
+    return pulumi.CustomTimeouts(create=does, update=does, delete=undoes)
 
 
 def result(command: remote.Command) -> pulumi.Output[dict[str, Any]]:

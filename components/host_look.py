@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from cluster import limits
 from cluster.plan import Plan
 from cluster.preflight import answers
 from cluster.preflight.facts import HostFacts
 from components import this_machine
 
 PROGRAMS = ("virsh", "mkisofs", "xsltproc", "ssh")
-ANSWER_SECONDS = 60
 LISTS = {
     "capabilities": "capabilities",
     "node": "nodeinfo",
@@ -117,11 +117,11 @@ def _sections(uri: str, questions: Mapping[str, str]) -> dict[str, str]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=ANSWER_SECONDS,
+            timeout=limits.LIBVIRT.seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise NoAnswer(f"it did not answer within {ANSWER_SECONDS} s") from error
+        raise NoAnswer(f"it did not answer within {limits.LIBVIRT.seconds:.0f} s") from error
     if "failed to connect to the hypervisor" in done.stderr:
         raise NoAnswer(done.stderr.removeprefix("error: failed to connect to the hypervisor").strip())
     _, *parts = re.split(r"@@([\w-]+)@@\n?", done.stdout)

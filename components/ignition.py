@@ -17,6 +17,7 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
+from cluster import limits
 from cluster.plan import Plan
 from components import ignition_age
 from components.host_command import Host, host_command, result
@@ -73,7 +74,13 @@ class IgnitionConfigs(pulumi.ComponentResource):
             cluster=identity.result,
         ).apply(lambda known: json.dumps(args.plan.ignition(**known), indent=1))
         made = host_command(
-            f"{name}-set", args.host, "ignition", text, parent=self, depends_on=secrets.kept, timeout="40m"
+            f"{name}-set",
+            args.host,
+            "ignition",
+            text,
+            parent=self,
+            depends_on=secrets.kept,
+            takes=2 * limits.INSTALLER.seconds,
         )
         self.published = made
         self.expiry = result(made).apply(lambda found: str(found["expiry"]))

@@ -8,6 +8,7 @@ about it: the answer is a trigger.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,16 +16,18 @@ from typing import Any
 
 import pulumi
 
+from cluster import limits
 from components.host_command import AGENT, RESULT
 
 FIRST = "first"
-ANSWER_SECONDS = 40
+PORT = 22
+HEARTBEAT_SECONDS = 15
 
 
 def generation(address: str, login_key: str, host_key: str, document: dict[str, Any]) -> str:
     """Name the set of ignition configs that there should be: another name when the one there is is too old.
 
-    A host that does not answer is not waited for: the guard on the host looks again whenever it runs.
+    A host whose kernel does not answer is not waited for: the guard on the host looks again whenever it runs.
     """
     answer = _ask(address, login_key, host_key, json.dumps(document))
     if answer is None:
@@ -36,7 +39,42 @@ def generation(address: str, login_key: str, host_key: str, document: dict[str, 
     return str(answer["generation"])
 
 
+def _is_up(address: str) -> bool:
+    try:
+        socket.create_connection((address, PORT), limits.SERVICES_TCP.seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def _run(argv: list[str], document: str) -> subprocess.CompletedProcess[str] | None:
+    """Run `argv` to its end, saying that it is waited for; None when there is no such program, or no end."""
+    try:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except FileNotFoundError:
+        return None
+    given: str | None = document
+    for waited in range(0, int(limits.SERVICES_ANSWER.seconds), HEARTBEAT_SECONDS):
+        try:
+            told, _ = child.communicate(given, timeout=HEARTBEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            given = None
+            pulumi.log.info(
+                f"waiting for the services host to say how old its ignition configs are ({waited + HEARTBEAT_SECONDS} s)",
+                ephemeral=True,
+            )
+            continue
+        return subprocess.CompletedProcess(argv, child.returncode, told)
+    child.kill()
+    child.communicate()
+    return None
+
+
 def _ask(address: str, login_key: str, host_key: str, document: str) -> dict[str, Any] | None:
+    if not _is_up(address):
+        return None
     with tempfile.TemporaryDirectory() as place:
         key, known = Path(place) / "key", Path(place) / "known_hosts"
         key.touch(mode=0o600)
@@ -47,20 +85,12 @@ def _ask(address: str, login_key: str, host_key: str, document: str) -> dict[str
             "StrictHostKeyChecking": "yes",
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
-            "ConnectTimeout": 20,
+            "ConnectTimeout": f"{limits.SERVICES_LOGIN.seconds:.0f}",
         }
         argv = ["ssh", "-F", "none", "-i", str(key), *(f"-o{name}={value}" for name, value in options.items())]
-        try:
-            done = subprocess.run(
-                [*argv, f"okd@{address}", f"sudo {AGENT} ignition-status"],
-                input=document,
-                capture_output=True,
-                text=True,
-                timeout=ANSWER_SECONDS,
-                check=False,
-            )
-        except (FileNotFoundError, subprocess.TimeoutExpired):
-            return None
+        done = _run([*argv, f"okd@{address}", f"sudo {AGENT} ignition-status"], document)
+    if done is None:
+        return None
     lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
     if done.returncode or not lines:
         return None

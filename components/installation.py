@@ -18,9 +18,10 @@ from pulumi_command import remote
 
 from cluster import installation
 from cluster.before import BOOTSTRAPPED
+from cluster.limits import DELIVERY
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
-from components.host_command import GRACE_MINUTES, Host, host_command, result
+from components.host_command import Host, host_command, result
 from components.host_secrets import host_secrets
 from components.hypervisor import Hypervisor
 from components.machine import Machine, MachineArgs
@@ -156,7 +157,7 @@ class Installation(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
         identity: pulumi.Output[str] | None = None,
         triggers: Sequence[pulumi.Input[str]] = (),
-        minutes: int = 5,
+        minutes: float = DELIVERY.seconds / 60,
     ) -> remote.Command:
         host = self._host if identity is None else Host(connection=self._host.connection, identity=identity)
         text = pulumi.Output.from_input(document).apply(lambda known: json.dumps(known, indent=1))
@@ -167,6 +168,6 @@ class Installation(pulumi.ComponentResource):
             text,
             parent=self,
             depends_on=after,
-            timeout=f"{minutes + GRACE_MINUTES}m",
+            takes=minutes * 60,
             triggers=triggers,
         )

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import pulumi
 
 from cluster import installation
+from cluster.limits import POWER_OFF
 from cluster.plan import Plan
-from components.host_command import GRACE_MINUTES, Host, host_command
+from components.host_command import Host, host_command
 from components.machine import Machine
 from components.services_host import ServicesHost
 
@@ -41,9 +42,9 @@ def joined(
         machine.uuid.apply(document),
         parent=machine,
         depends_on=after,
-        timeout=f"{limits.node_minutes + GRACE_MINUTES}m",
+        takes=limits.node_minutes * 60,
         undone_by="node-leave",
-        undo_timeout=f"{limits.drain_minutes + GRACE_MINUTES}m",
+        undo_takes=limits.drain_minutes * 60 + POWER_OFF.seconds,
         gone_with=services_host.domain,
         formerly=pulumi.Alias(parent=component),
     )

@@ -14,14 +14,11 @@ from typing import Any
 
 import pulumi
 
-from cluster import pull_secret
+from cluster import limits, pull_secret
 from cluster.plan import Plan
 from components.host_command import Host, host_command, result
 from components.host_secrets import host_secrets
 from components.htpasswd_user import HtpasswdUser
-
-# A first mirror copies some 20 GiB; a run that is cut goes on where it stopped.
-MIRROR_TIMEOUT = "6h"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +55,7 @@ class Mirror(pulumi.ComponentResource):
             json.dumps(plan.client_fetch(), indent=1),
             parent=self,
             depends_on=after,
-            timeout="60m",
+            takes=limits.MIRROR.seconds,
         )
         merged = args.registry_user.password.apply(
             lambda password: pull_secret.merged(plan, args.registry_user.user, password)
@@ -73,7 +70,7 @@ class Mirror(pulumi.ComponentResource):
             pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.mirror(hashes), indent=1)),
             parent=self,
             depends_on=secrets.kept,
-            timeout=MIRROR_TIMEOUT,
+            takes=limits.MIRROR.seconds,
         )
         self.release = result(mirrored)
 
@@ -87,6 +84,6 @@ class Mirror(pulumi.ComponentResource):
             pulumi.Output.all(release=self.release, hashes=secrets.hashes).apply(tools),
             parent=self,
             depends_on=[mirrored],
-            timeout="30m",
+            takes=limits.TOOLS.seconds,
         )
         self.register_outputs({"release": self.release})

@@ -44,14 +44,15 @@ class Services(pulumi.ComponentResource):
             "registry-key": pki.registry.key,
             "registry-htpasswd": args.registry_user.htpasswd,
         }
+        host_ready = args.services_host.prepared
         services = {
             bundle.service: HostService(
                 bundle.service,
                 HostServiceArgs(bundle=bundle, host=host, values=values),
                 child,
-                after=args.services_host.prepared,
+                after=[*host_ready, *([args.services_host.stored] if bundle.on_data_volume else [])],
             )
-            for bundle in args.plan.bundles
+            for bundle in args.plan.services
         }
         smoke = SmokeCheck(
             "smoke-check",

@@ -1,7 +1,8 @@
 """The services host: one virtual machine between the uplink and the cluster network.
 
 Owns its base image volume, root volume, registry data volume, cloud-init seed and domain, and the first commands on
-it: readiness, the host agent, packages and the data volume's filesystem. Does not own the services it runs. The data
+it: the host agent, readiness and packages, systemd's files, and the data volume's
+file system. Does not own the services it runs. The data
 volume outlives the domain: a rebuilt services host gets it back with its content.
 """
 
@@ -14,10 +15,12 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
+from cluster import limits
 from cluster.installation import console_log
 from cluster.plan import Plan
 from components.domain import DomainArgs, Nic, domain
-from components.host_command import Host, host_command
+from components.host_command import Host, ended_within, host_command
+from components.host_service import HostService, HostServiceArgs
 from components.hypervisor import Hypervisor
 from components.image import image_digest
 from components.machine import GIB
@@ -37,11 +40,15 @@ class ServicesHostArgs:
 
 
 class ServicesHost(pulumi.ComponentResource):
-    """`host` says how to run commands on it; once `prepared` is complete, services may be delivered."""
+    """`host` says how to run commands on it; once `prepared` is complete, services may be delivered.
+
+    `stored` completes once the data volume is mounted.
+    """
 
     host: Host
     domain: pulumi.Resource
     prepared: list[pulumi.Resource]
+    stored: pulumi.Resource
 
     def __init__(self, name: str, args: ServicesHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("okd:index:ServicesHost", name, None, opts)
@@ -78,13 +85,13 @@ class ServicesHost(pulumi.ComponentResource):
                 user="okd",
                 private_key=args.ssh.login_private_key,
                 host_key=args.ssh.host_public_key,
-                # An emulated host takes a minute to listen and seconds to finish a handshake.
-                dial_error_limit=60,
-                per_dial_timeout=20,
+                # Refused once every five seconds at the most while the host boots.
+                dial_error_limit=int(limits.SERVICES_ANSWER.seconds / 5),
+                per_dial_timeout=int(limits.SERVICES_LOGIN.seconds),
             ),
             identity=machine.id,
         )
-        self.prepared = self._prepare(name, args)
+        self.prepared, self.stored = self._prepare(name, args)
         self.register_outputs({"identity": self.host.identity})
 
     def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
@@ -138,7 +145,7 @@ class ServicesHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
-    def _prepare(self, name: str, args: ServicesHostArgs) -> list[pulumi.Resource]:
+    def _prepare(self, name: str, args: ServicesHostArgs) -> tuple[list[pulumi.Resource], pulumi.Resource]:
         plan = args.plan
         agent = remote.Command(
             f"{name}-agent",
@@ -147,20 +154,31 @@ class ServicesHost(pulumi.ComponentResource):
             stdin=args.agent,
             triggers=[self.host.identity],
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="20m", update="20m")),
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=ended_within(limits.SERVICES_ANSWER.seconds)),
         )
-        documents = {"ready": {}, "packages": plan.packages_document(), "storage": plan.storage_document()}
-        steps: list[pulumi.Resource] = [agent]
-        for verb, document in documents.items():
-            steps.append(
-                host_command(
-                    f"{name}-{verb}",
-                    self.host,
-                    verb,
-                    json.dumps(document, indent=1),
-                    parent=self,
-                    depends_on=[steps[-1]],
-                    timeout="30m",
-                )
-            )
-        return steps
+        prepared = host_command(
+            f"{name}-prepare",
+            self.host,
+            "prepare",
+            json.dumps(plan.host_document(), indent=1),
+            parent=self,
+            depends_on=[agent],
+            takes=limits.FIRST_BOOT.seconds + limits.PACKAGES.seconds,
+        )
+        # Beside the first boot's end: nothing of it touches these files, and no daemon starts by them.
+        units = HostService(
+            "units",
+            HostServiceArgs(bundle=plan.units, host=self.host),
+            pulumi.ResourceOptions(parent=self),
+            after=[agent],
+        )
+        stored = host_command(
+            f"{name}-storage",
+            self.host,
+            "storage",
+            json.dumps(plan.storage_document(), indent=1),
+            parent=self,
+            depends_on=[prepared, units.delivered],
+            takes=limits.DEVICE.seconds + limits.UNIT.seconds,
+        )
+        return [prepared, units.delivered], stored

@@ -16,11 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster import limits
+from cluster.limits import Wait
 from lab import checkout, namespaces, remedies
 from lab.progress import StepFailed, say
 
 SALT = "encryptionsalt:"
 _KEPT_LINES = 1000
+_SAID_SECONDS = 10.0
 
 
 class Commands:
@@ -44,17 +47,34 @@ class Commands:
         return found[1] if found else ""
 
     def caught(
-        self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None
+        self, argv: Sequence[str], *, stdin: str = "", what: str = "", limit: Wait = limits.LIBVIRT
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command and catch what it prints; its exit code is left to the caller, 124 when it takes too long."""
-        try:
-            with self._unsalted():
-                return subprocess.run(
-                    self._where(argv), env=self.environment, cwd=checkout.ROOT, input=stdin, capture_output=True,
-                    text=True, timeout=timeout, check=False,
-                )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(list(argv), 124, "", f"no answer within {timeout:g} s")
+        """Run a command and catch what it prints; its exit code is left to the caller, 124 when it takes too long.
+
+        With `what`, the answer of somebody who may be gone is waited for: up to `limit`, with lines that name it.
+        """
+        with (
+            self._unsalted(),
+            subprocess.Popen(
+                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            ) as child,
+        ):  # fmt: skip
+            waited, given = 0.0, stdin
+            while True:
+                try:
+                    told, complaint = child.communicate(given, _SAID_SECONDS if what else None)
+                    return subprocess.CompletedProcess(list(argv), child.returncode, told, complaint)
+                except subprocess.TimeoutExpired:
+                    waited, given = waited + _SAID_SECONDS, ""
+                except BaseException:
+                    child.kill()
+                    raise
+                if waited >= limit.seconds:
+                    child.kill()
+                    child.communicate()
+                    return subprocess.CompletedProcess(list(argv), 124, "", f"no answer within {waited:g} s")
+                say(f"  … waiting for {what}: {waited:.0f} s", sys.stderr)
 
     def must(self, argv: Sequence[str], *, directory: Path = checkout.ROOT) -> str:
         """What a command prints that needs no lab. Raises StepFailed when it fails."""

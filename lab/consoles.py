@@ -34,7 +34,7 @@ def last_words(commands: Commands, facts: Facts, told: Sequence[str]) -> list[st
         if "+" in facts.uri.partition(":")[0]:
             found.append(f"the console of {name}: {path} on the libvirt host")
             continue
-        done = commands.caught(["tail", "-c", str(_TAIL_BYTES), path], timeout=10)
+        done = commands.caught(["tail", "-c", str(_TAIL_BYTES), path])
         lines = [clean for line in done.stdout.splitlines() if (clean := _CONTROL.sub("", line).strip())]
         said = lines[-1][:300] if lines else ("nothing yet" if not done.returncode else "no console log yet")
         found.append(f"last on the console of {name}: {said} ({path})")

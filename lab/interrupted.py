@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster import limits
 from lab import libvirt_objects
 from lab.libvirt_objects import KINDS, Virsh
 from lab.progress import StepFailed, say
 
-_END_SECONDS = 10.0
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 Resource = dict[str, Any]
 
@@ -205,6 +205,6 @@ def _end(pid: int) -> None:
             os.kill(pid, signum)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + _END_SECONDS
+        deadline = time.monotonic() + limits.LAB_END.seconds
         while _name(pid) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -6,10 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from cluster import limits
 from lab import checkout, namespaces
 from lab.progress import StepFailed, step, tail
 
-_START_SECONDS = 90.0
 # Its default lies in /run, where the user's own libvirtd and other labs have theirs.
 _PID_FILE = "/run/libvirt/libvirtd.pid"
 
@@ -47,7 +47,7 @@ def start() -> bool:
     env = {**checkout.environment(), "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/run/dbus/none", "LC_ALL": "C.UTF-8"}
     env["XTABLES_LOCKFILE"] = "/run/libvirt/xtables.lock"
     child = namespaces.spawn(namespaces.join(["libvirtd", "--pid-file", _PID_FILE], directory=Path("/")), log, env)
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + limits.LAB_DAEMON.seconds
     with step("starting libvirtd"):
         while not answers():
             if child.poll() is not None or time.monotonic() > deadline:

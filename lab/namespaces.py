@@ -19,11 +19,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster import limits
 from lab import checkout, mountpoints
 from lab.progress import StepFailed, tail
-
-_START_SECONDS = 20.0
-_END_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def _start_holder(fresh: bool) -> None:
     else:
         command = join([*holder, "keep"], directory=checkout.ROOT)
     child = spawn(command, log)
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + limits.LAB_DAEMON.seconds
     while not named("lab.holder"):
         if child.poll() is not None or time.monotonic() > deadline:
             child.kill()
@@ -163,7 +161,7 @@ def _signal(batch: list[Process], signum: signal.Signals) -> None:
                 else:
                     os.close(descriptor)
                     waiting.discard(descriptor)
-        deadline = time.monotonic() + _END_SECONDS
+        deadline = time.monotonic() + limits.LAB_END.seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
             for descriptor, _ in poll.poll(left * 1000):
                 poll.unregister(descriptor)

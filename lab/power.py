@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from cluster import limits
 from lab import services_ssh, status
 from lab.commands import Commands
 from lab.facts import Facts
@@ -18,10 +19,8 @@ from lab.progress import StepFailed, say
 from lab.services_ssh import AGENT, ServicesHost
 
 OFF = "shut off"
-OFF_SECONDS, GRACE_SECONDS = 180.0, 60.0
-# An emulated host takes a minute to answer, on a busy machine several.
-ANSWER_SECONDS = 900.0
 PAUSE_SECONDS = 3.0
+SAID_SECONDS = 15.0
 NOT_UP = "bring the stack up first: make up"
 
 
@@ -38,7 +37,7 @@ def stop(commands: Commands, facts: Facts, *, force: bool) -> int:
                     say("the cluster was not stopped, and the services host still runs; to force it: make stop FORCE=1")
                     return code
             _bootstrap_off(commands, facts)
-            _await_off(commands, facts, list(facts.domains.values()), OFF_SECONDS)
+            _await_off(commands, facts, list(facts.domains.values()))
             say(f"shutting {facts.services} down, the services host")
             # The connection may end before the command does.
             host.caught("sudo systemctl poweroff")
@@ -47,7 +46,7 @@ def stop(commands: Commands, facts: Facts, *, force: bool) -> int:
             f"{', '.join(running)} cannot be shut down in order: the services host is {states[facts.services_domain]}",
             remedy="make start, then make stop",
         )
-    _await_off(commands, facts, [facts.services_domain], OFF_SECONDS)
+    _await_off(commands, facts, [facts.services_domain])
     say("everything is off; `make start` starts it again")
     return 0
 
@@ -97,19 +96,23 @@ def _bootstrap_off(commands: Commands, facts: Facts) -> None:
         say(f"shutting {name} down at libvirt")
         _virsh(commands, facts, "shutdown", domain)
         try:
-            _await_off(commands, facts, [domain], GRACE_SECONDS)
+            _await_off(commands, facts, [domain])
         except StepFailed:
             _virsh(commands, facts, "destroy", domain)
 
 
-def _await_off(commands: Commands, facts: Facts, domains: Sequence[str], limit: float) -> None:
-    deadline = time.monotonic() + limit
+def _await_off(commands: Commands, facts: Facts, domains: Sequence[str]) -> None:
+    began = said = time.monotonic()
     while running := [one for one in domains if _states(commands, facts).get(one, OFF) != OFF]:
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > limits.POWER_OFF.seconds:
             raise StepFailed(
-                f"{', '.join(running)} is not off after {limit:.0f} s",
+                f"{', '.join(running)} is not off after {waited:.0f} s",
                 remedy=f"see its console; to cut its power: virsh -c {facts.uri} destroy {running[0]}",
             )
+        if time.monotonic() - said > SAID_SECONDS:
+            said = time.monotonic()
+            say(f"  … waiting for {', '.join(running)} to be off: {waited:.0f} s")
         time.sleep(PAUSE_SECONDS)
 
 
@@ -124,11 +127,11 @@ def _start(commands: Commands, facts: Facts, domains: Sequence[str], states: dic
 
 def _await_answer(host: ServicesHost) -> None:
     say(f"waiting for the services host to answer at {host.address}")
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while (done := host.caught("true", timeout=30)).returncode:
-        if time.monotonic() > deadline:
+    began = time.monotonic()
+    while (done := host.caught("true")).returncode:
+        if time.monotonic() - began > limits.SERVICES_ANSWER.seconds:
             raise StepFailed(
-                f"the services host does not answer at {host.address} after {ANSWER_SECONDS:.0f} s",
+                f"the services host does not answer at {host.address} after {limits.SERVICES_ANSWER.seconds:.0f} s",
                 done.stderr.strip().splitlines()[-3:],
                 "see its console; then run `make start` again",
             )
@@ -136,7 +139,7 @@ def _await_answer(host: ServicesHost) -> None:
 
 
 def _virsh(commands: Commands, facts: Facts, verb: str, domain: str) -> None:
-    done = commands.caught(["virsh", "-c", facts.uri, verb, domain], timeout=60)
+    done = commands.caught(["virsh", "-c", facts.uri, verb, domain], what="libvirt")
     if done.returncode:
         raise StepFailed(
             f"virsh -c {facts.uri} {verb} {domain}", done.stderr.strip().splitlines(), "see virsh's message; then again"

@@ -76,19 +76,18 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     remedy: str = "",
-    timeout: float | None = None,
     append: bool = False,
 ) -> str:
     """Run a command with stdout and stderr in `log` and return what it printed.
 
     `step` is announced like `step()`; empty means quiet. `env` replaces the whole environment when given.
-    Raises StepFailed with the last lines of the output when the command is missing, too slow, or fails.
+    Raises StepFailed with the last lines of the output when the command is missing or fails.
     """
     what = step or " ".join(str(word) for word in argv[:4])
     if step:
         with _announced(step, log=log):
-            return _run(argv, what, log, cwd, env, remedy, timeout, append)
-    return _run(argv, what, log, cwd, env, remedy, timeout, append)
+            return _run(argv, what, log, cwd, env, remedy, append)
+    return _run(argv, what, log, cwd, env, remedy, append)
 
 
 def tail(path: Path, count: int = _TAIL_LINES) -> list[str]:
@@ -120,7 +119,6 @@ def _run(
     cwd: Path | None,
     env: Mapping[str, str] | None,
     remedy: str,
-    timeout: float | None,
     append: bool,
 ) -> str:
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -134,12 +132,9 @@ def _run(
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=env,
-                timeout=timeout,
             )
         except FileNotFoundError as error:
             raise StepFailed(f"{what}: {error.filename} not found", remedy=remedy or "install it") from error
-        except subprocess.TimeoutExpired as error:
-            raise StepFailed(f"{what}: no end after {timeout} s (log: {log})", tail(log), remedy) from error
     if done.returncode != 0:
         raise StepFailed(f"{what}: exit code {done.returncode} (log: {log})", tail(log), remedy)
     with log.open("rb") as output:

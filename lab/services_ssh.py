@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster import limits
 from lab.commands import Commands
 
 AGENT = "/usr/local/sbin/okd-host"
 RESULT = "result: "
-CONNECT_SECONDS = 10
 KEYS = {"ssh-login-key": "privateKeyOpenssh", "ssh-host-key": "publicKeyOpenssh"}
 
 
@@ -43,17 +43,19 @@ class ServicesHost:
     address: str
     options: tuple[str, ...]
 
-    def caught(self, command: str, stdin: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def caught(self, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command there and catch what it prints; 255 is SSH's own failure, 124 that it took too long."""
-        return self.commands.caught(self._argv(command), stdin=stdin, timeout=timeout)
+        return self.commands.caught(
+            self._argv(command), stdin=stdin, limit=limits.STATUS, what=f"the services host ({self.address})"
+        )
 
     def shown(self, command: str, stdin: str = "") -> int:
         """Run a command there on this terminal; return its exit code."""
         return self.commands.shown(self._argv(command), stdin=stdin)
 
-    def ask(self, verb: str, document: Mapping[str, Any], timeout: float = 60) -> dict[str, Any] | str:
+    def ask(self, verb: str, document: Mapping[str, Any]) -> dict[str, Any] | str:
         """What a verb of the host agent reports back, or in words why there is no answer."""
-        done = self.caught(f"sudo {AGENT} {verb}", json.dumps(document), timeout)
+        done = self.caught(f"sudo {AGENT} {verb}", json.dumps(document))
         lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
         if done.returncode or not lines:
             said = (done.stderr or done.stdout).strip().splitlines()
@@ -95,9 +97,9 @@ def connected(commands: Commands, address: str, known: Keys) -> Iterator[Service
             "StrictHostKeyChecking": "yes",
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
-            "ConnectTimeout": CONNECT_SECONDS,
+            "ConnectTimeout": int(limits.SERVICES_LOGIN.seconds),
             "ServerAliveInterval": 15,
-            "ServerAliveCountMax": 4,
+            "ServerAliveCountMax": int(limits.SERVICES_LOGIN.seconds / 15),
             "LogLevel": "ERROR",
         }
         argv = ("-F", "none", "-i", str(key), *(f"-o{name}={value}" for name, value in options.items()))

@@ -18,7 +18,6 @@ from lab.commands import Commands
 from lab.facts import Facts
 from lab.services_ssh import Keys
 
-ANSWER_SECONDS = 40.0
 NONE = "-"
 NOT_MADE = "not made"
 
@@ -53,7 +52,7 @@ class Looker:
             seen.silence = "Pulumi's state holds no key to the services host yet"
             return seen
         with services_ssh.connected(self._commands, self._facts.uplink, self._keys) as host:
-            answer = host.ask("cluster-status", self._facts.status, ANSWER_SECONDS)
+            answer = host.ask("cluster-status", self._facts.status)
         if isinstance(answer, str):
             self._keys = None
             seen.silence = f"the services host does not say: {answer}"
@@ -64,7 +63,7 @@ class Looker:
 
 def domains(commands: Commands, uri: str) -> tuple[dict[str, str], str]:
     """The state of every domain, and why libvirt does not answer, if it does not."""
-    done = commands.caught(["env", "LC_ALL=C", "virsh", "-c", uri, "list", "--all"], timeout=30)
+    done = commands.caught(["env", "LC_ALL=C", "virsh", "-c", uri, "list", "--all"], what="libvirt")
     if done.returncode:
         said = done.stderr.strip().splitlines()
         return {}, said[-1] if said else f"virsh: exit code {done.returncode}"

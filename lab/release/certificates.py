@@ -9,6 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from cluster import limits
 from lab.progress import StepFailed
 
 CA = "ca.crt"
@@ -56,7 +57,14 @@ def make(directory: Path, address: str) -> None:
 def _openssl(directory: Path, *words: str) -> None:
     plain = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(["openssl", *words], cwd=directory, env=plain, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["openssl", *words],
+            cwd=directory,
+            env=plain,
+            capture_output=True,
+            text=True,
+            timeout=limits.LAB_TOOL.seconds,
+        )
     except FileNotFoundError as error:
         raise StepFailed("openssl is not installed", remedy="apt-get install openssl") from error
     if done.returncode:

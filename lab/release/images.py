@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from cluster import limits
+
 _TYPES = "application/vnd.docker."
 _MANIFEST = f"{_TYPES}distribution.manifest.v2+json"
 _LIST = f"{_TYPES}distribution.manifest.list.v2+json"
 _CONFIG = f"{_TYPES}container.image.v1+json"
 _LAYER = f"{_TYPES}image.rootfs.diff.tar.gzip"
 _CREATED = "2025-01-01T00:00:00Z"
-_TIMEOUT_SECONDS = 60
 
 # Paths to contents: text, or a file for the large ones.
 Files = Mapping[str, str | bytes | Path]
@@ -131,8 +132,8 @@ class Registry:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._tls:
-            return http.client.HTTPSConnection(self.address, timeout=_TIMEOUT_SECONDS, context=self._tls)
-        return http.client.HTTPConnection(self.address, timeout=_TIMEOUT_SECONDS)
+            return http.client.HTTPSConnection(self.address, timeout=limits.LAB_TOOL.seconds, context=self._tls)
+        return http.client.HTTPConnection(self.address, timeout=limits.LAB_TOOL.seconds)
 
 
 def basic(login: tuple[str, str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from cluster import limits
 from lab.progress import StepFailed
 from lab.release import signing, standin
 from lab.release.images import Files, Image, PushFailed, Registry, basic
@@ -28,7 +29,6 @@ SIGNATURES = "signatures/openshift/release"
 COREOS = "9.0.20250222-0"
 # Names as in a real payload; nothing of the real ones is inside.
 TINY = ("coredns", "etcd", "haproxy-router", "machine-config-operator", "oauth-server")
-_TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,9 @@ def _new(
         environment["SSL_CERT_FILE"] = str(ca)
     else:
         argv.append("--insecure")
-    done = subprocess.run(argv, cwd=work, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS)
+    done = subprocess.run(
+        argv, cwd=work, env=environment, capture_output=True, text=True, timeout=limits.LAB_TOOL.seconds
+    )
     told = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     if done.returncode:
         raise StepFailed("oc adm release new", told[-15:], "see the lines above")

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster import limits
 from lab.progress import StepFailed, tail
 
 PROGRAM = "docker-registry"
-_START_SECONDS = 20.0
 
 
 def configuration(
@@ -51,7 +51,7 @@ def serving(storage: Path, address: str, work: Path) -> Iterator[str]:
         except FileNotFoundError as error:
             raise StepFailed(f"{PROGRAM} is not installed", remedy=f"apt-get install {PROGRAM}") from error
     try:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + limits.LAB_DAEMON.seconds
         while not _answers(address):
             if child.poll() is not None or time.monotonic() > deadline:
                 raise StepFailed(f"{PROGRAM} did not start on {address}", tail(log), "see the lines above")
@@ -65,7 +65,7 @@ def serving(storage: Path, address: str, work: Path) -> Iterator[str]:
 def _answers(address: str) -> bool:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"http://{address}/v2/", timeout=2) as answer:
+        with direct.open(f"http://{address}/v2/", timeout=limits.PORT.seconds) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cluster import limits
 from lab.progress import StepFailed
 
 OWNER = "Miniature release of the lab (no one else's) <release@lab.example>"
@@ -35,7 +36,7 @@ class Key:
 
     def _run(self, *words: str) -> bytes:
         argv = ["gpg", "--homedir", str(self._home), "--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback"]
-        done = subprocess.run([*argv, *words], capture_output=True, env=_plain(), timeout=120)
+        done = subprocess.run([*argv, *words], capture_output=True, env=_plain(), timeout=limits.LAB_TOOL.seconds)
         if done.returncode:
             last = done.stderr.decode(errors="replace").splitlines()[-5:]
             raise StepFailed("gpg did not make the release's signature", last, "apt-get install gnupg")

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from cluster import limits
 from lab import checkout, namespaces, release
 from lab.progress import StepFailed, say, tail
 from lab.release import registry
@@ -22,7 +23,6 @@ CA = DIRECTORY / "ca.crt"
 _LINKED = ("tools", "signatures")
 _INTERFACE = "upstream"
 _SERVER = "lab.upstream.server"
-_START_SECONDS = 20.0
 _REMEDY = "python3 -m lab.upstream down, then up"
 
 
@@ -87,7 +87,7 @@ def _registry(made: release.Release) -> None:
 
 def _start(argv: list[str], port: int, what: str, log: Path) -> None:
     child = namespaces.spawn(namespaces.join(argv, directory=checkout.ROOT), log)
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + limits.LAB_DAEMON.seconds
     while not _answers(port):
         if child.poll() is not None or time.monotonic() > deadline:
             raise StepFailed(f"{what} did not start", tail(log), _REMEDY)

@@ -4,6 +4,7 @@ usage: okd-host VERB [SERVICE] < DOCUMENT.json
        okd-host VERB --help
 
 verbs:
+  prepare            wait for the first boot, then install packages: `ready` and `packages` in one
   ready              wait until the host's first boot is finished and print its operating system
   packages           install what is missing, without starting daemons
   storage            file system and mount of the registry's data volume
@@ -42,6 +43,7 @@ import signal
 import sys
 
 VERBS = {
+    "prepare": "prepare",
     "ready": "ready",
     "packages": "packages",
     "storage": "storage",

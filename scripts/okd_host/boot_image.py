@@ -12,12 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from okd_host import fetch, report
+from okd_host import fetch, limits, report
 from okd_host.commands import run
 
 PARTS = ("kernel", "initramfs", "rootfs")
 KEYS = {"installer", "architecture", "version", "release", "root", "files"}
-LIMIT = 600.0
 # From 4.17 on, OKD is built for CentOS Stream CoreOS: older installers still name Fedora's, which cannot pivot to it.
 STREAM_COREOS = (4, 17)
 FEDORA = re.compile(r"fedora", re.IGNORECASE)
@@ -54,7 +53,11 @@ def _rows(artifacts: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
 
 
 def _stream(installer: str, stages: report.Stages) -> dict[str, Any]:
-    done = run([installer, "coreos", "print-stream-json"], limit=LIMIT, heartbeat=lambda: stages.waiting(installer))
+    done = run(
+        [installer, "coreos", "print-stream-json"],
+        limit=limits.INSTALLER.seconds,
+        heartbeat=lambda: stages.waiting(installer),
+    )
     try:
         if done.code:
             raise ValueError(f"exit code {done.code}")

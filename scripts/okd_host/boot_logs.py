@@ -120,7 +120,7 @@ def _tftp(document: dict[str, Any], since: float) -> str:
 def journal(unit: str, since: float, lines: int) -> list[str]:
     """The last lines of a unit's journal since then."""
     argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={lines}", f"--since=@{since:.0f}"]
-    return commands.run([*argv, "--unit", unit], limit=20).output.splitlines()
+    return commands.run([*argv, "--unit", unit]).output.splitlines()
 
 
 def last_word(document: dict[str, Any], stage: str, since: float) -> str:

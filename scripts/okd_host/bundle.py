@@ -49,7 +49,10 @@ class Selinux(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """Everything of one service. `owns` are directories in which no other files stay."""
+    """Everything of one service. `owns` are directories in which no other files stay.
+
+    Without `starts`, its units are started by others: those that run are restarted when their own file changed.
+    """
 
     service: str
     packages: list[str]
@@ -61,9 +64,22 @@ class Bundle(NamedTuple):
     restart_on: list[str]
     health: list[Health]
     selinux: Selinux
+    starts: bool = True
 
 
-KEYS = {"service", "packages", "files", "owns", "checks", "units", "reload", "restart_on", "health", "selinux"}
+KEYS = {
+    "service",
+    "packages",
+    "files",
+    "owns",
+    "checks",
+    "units",
+    "reload",
+    "restart_on",
+    "health",
+    "selinux",
+    "starts",
+}
 SOURCES = ("lines", "secret", "copyOf")
 
 
@@ -153,4 +169,5 @@ def parse(document: Any) -> Bundle:
         list(document.get("restart_on", [])),
         [Health(row["name"], list(row.get("argv", [])), row.get("tcp", "")) for row in document.get("health", [])],
         Selinux(list(policy.get("booleans", [])), ports),
+        bool(document.get("starts", True)),
     )

@@ -1,7 +1,7 @@
 """Running the host's own tools.
 
-Owns time limits, captured output and heartbeats. Output goes to memory, not to a pipe, so that a daemon that a command
-leaves behind does not keep the caller waiting.
+Owns captured output and heartbeats, and ending what does not end (limits.py says after how long). Output goes to
+memory, not to a pipe, so that a daemon that a command leaves behind does not keep the caller waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from okd_host import limits, report
 
 HEARTBEAT = 5.0
 
@@ -21,8 +23,13 @@ class Result(NamedTuple):
     output: str
 
 
-def run(argv: Sequence[str], *, limit: float = 60.0, heartbeat: Callable[[], None] | None = None) -> Result:
-    """Run `argv` for at most `limit` seconds, calling `heartbeat` about every five; never raises."""
+def run(
+    argv: Sequence[str], *, limit: float = limits.PROGRAM.seconds, heartbeat: Callable[[], None] | None = None
+) -> Result:
+    """Run `argv` for at most `limit` seconds, calling `heartbeat` about every five; never raises.
+
+    Without a `heartbeat` a line names the program that is waited for.
+    """
     with os.fdopen(os.memfd_create("output"), "r+b") as output:
         try:
             process = subprocess.Popen(
@@ -45,6 +52,8 @@ def run(argv: Sequence[str], *, limit: float = 60.0, heartbeat: Callable[[], Non
                 break
             if heartbeat:
                 heartbeat()
+            else:
+                report.say(f"  waiting for {os.path.basename(argv[0])} ({waited:.0f} s)")
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code == 124:

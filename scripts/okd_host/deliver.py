@@ -4,7 +4,8 @@ Document: {"service", "packages": [...], "files": [{"path", "owner", "group", "m
 "lines": [...] | "secret": NAME with "sha256" | "copyOf": PATH}], "owns": [directories in which no other file stays;
 directories below them are left alone], "checks": [{"name", "argv"}], "units": [...], "reload": [argv],
 "restart_on": [path globs], "health": [{"name", "argv" | "tcp": "address:port"}]}; optional: a file's "selinux" type,
-and "selinux": {"booleans": [...], "ports": [{"port", "protocol", "type"}]}, both without effect where SELinux is off.
+and "selinux": {"booleans": [...], "ports": [{"port", "protocol", "type"}]}, both without effect where SELinux is off;
+"starts": false for units that others start: those that run are restarted when their own unit file changed.
 
 Stages: stage (what differs), check (the daemons' parsers over the staged files at their final paths), swap, units
 (daemon-reload, enable), reload (or restart, start, nothing), health. A failure after the swap puts the old files back
@@ -90,23 +91,26 @@ def _serve(
     bundle: bundles.Bundle, changed: Sequence[staging.Change], before: list[units.Unit], stages: report.Stages
 ) -> None:
     paths = [change.path for change in changed]
+    names = bundle.units if bundle.starts else [unit.name for unit in before]
     with stages("units"):
         reread = units.reread(paths, time.monotonic(), stages)
         # A unit file that was just delivered may stand in for one of another state, such as a generated one.
-        enabled = units.enable(units.states(bundle.units) if reread else before, stages)
+        enabled = units.enable(units.states(names) if reread else before, stages) if bundle.starts else []
         done = ["daemon-reload"] * reread + [f"enabled {name}" for name in enabled]
         stages.detail = ", ".join(done) or "nothing to do"
     with stages("reload"):
         kind, why = units.action(before, paths, bundle.restart_on, bundle.reload)
+        if not bundle.starts and not names:
+            kind, why = "nothing", "no unit runs by a file that changed"
         since = time.time()
-        units.act(kind, bundle.units, bundle.reload, stages)
+        units.act(kind, names, bundle.reload, stages)
         if kind != "nothing":
-            units.prove(bundle.units, since, stages)
+            units.prove(names, since, stages)
         stages.detail = f"{kind} ({why})"
     with stages("health"):
-        health.verify(bundle.health, stages)
+        health.verify(bundle.health, names, since, stages)
         # Once more: a daemon may have ended after it answered.
-        running = units.prove(bundle.units, since, stages)
+        running = units.prove(names, since, stages)
         stages.detail = f"{len(bundle.health)} of {len(bundle.health)} probes; {running}"
 
 
@@ -125,6 +129,8 @@ def deliver(bundle: bundles.Bundle, stages: report.Stages) -> None:
     with stages("stage"):
         changed = staging.changes(bundle)
         before = units.states(bundle.units)
+        if not bundle.starts:
+            before = units.disturbed(before, [change.path for change in changed])
         stages.detail = f"{len(bundle.files)} files, {len(changed)} changed"
     for change in changed:
         report.say(f"  {change.path} ({change.what})")
@@ -137,7 +143,7 @@ def deliver(bundle: bundles.Bundle, stages: report.Stages) -> None:
     except report.Failed as failure:
         failure.in_service = f"what was before: no file was touched; {units.describe(before)}"
         raise
-    context = {"units": [list(unit) for unit in before], "reload": bundle.reload, "restart_on": bundle.restart_on}
+    context = {"units": [unit[:3] for unit in before], "reload": bundle.reload, "restart_on": bundle.restart_on}
     try:
         with stages("swap"):
             if changed:

@@ -19,10 +19,9 @@ from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, limits, report
 
 TRIES = 6
-TIMEOUT = 30.0
 CHUNK = 1024 * 1024
 SUMS = "SHA256SUMS"
 KNOWN = os.path.join(files.STATE, "fetched.json")
@@ -64,7 +63,7 @@ def _transfer(url: str, part: str, name: str, stages: report.Stages) -> str:
     have = os.path.getsize(part) if os.path.exists(part) else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+        answer = urllib.request.urlopen(request, timeout=limits.DOWNLOAD_SILENCE.seconds)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -107,7 +106,7 @@ class _Sums:
         address = f"{folder}/{listed}"
         try:
             if address not in self.lists:
-                with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+                with urllib.request.urlopen(address, timeout=limits.DOWNLOAD_SILENCE.seconds) as answer:
                     rows = [line.split() for line in answer.read(MIB).decode(errors="replace").splitlines()]
                 self.lists[address] = {row[-1].lstrip("*").rpartition("/")[2]: row[0].lower() for row in rows if row}
             return self.lists[address][name]
@@ -178,7 +177,7 @@ def fetch(root: str, rows: Sequence[Mapping[str, Any]], stages: report.Stages) -
     """Have every file of `rows` below `root`, each in the stage of its path; the SHA-256 of each by its path."""
     root, digests = os.path.normpath(root), {}
     memory, sums = _Memory(), _Sums()
-    with files.lock("fetch", "fetch", wait=900):
+    with files.lock("fetch", "fetch"):
         for row in rows:
             with stages(row["path"]):
                 path = os.path.normpath(os.path.join(root, row["path"]))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from okd_host import report
+from okd_host import limits, report
 
 STAGE = "/run/okd-libvirt/stage"
 LOCKS = "/run/okd-libvirt/lock"
@@ -25,7 +25,6 @@ RELEASE = "/var/lib/okd-registry/okd-libvirt"
 # Its time is the end of the last smoke check, which asks for the leases of machines that may not run.
 SMOKE = f"{STATE}/smoke"
 SELINUX = "/sys/fs/selinux/enforce"
-LOCK_WAIT = 120.0
 
 
 def temporary(path: str) -> str:
@@ -98,7 +97,7 @@ def _holder(path: str) -> str:
 
 
 @contextmanager
-def lock(service: str, verb: str, wait: float = LOCK_WAIT) -> Iterator[None]:
+def lock(service: str, verb: str, wait: float = limits.LOCK.seconds) -> Iterator[None]:
     """Hold the lock of `service`; the kernel drops it with the process. Raises Failed naming the holder."""
     os.makedirs(LOCKS, exist_ok=True)
     path = os.path.join(LOCKS, service)

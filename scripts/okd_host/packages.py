@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from okd_host import commands, files, report
+from okd_host import commands, files, limits, report
 
 POLICY = "/usr/sbin/policy-rc.d"
 POLICY_TEXT = "#!/bin/sh\n# okd-libvirt: daemons start once they are configured\nexit 101\n"
-LIMIT = 1500.0
-APT_LOCK = "-oDPkg::Lock::Timeout=300"
+APT_LOCK = f"-oDPkg::Lock::Timeout={limits.PACKAGES.seconds:.0f}"
 APT_PLAIN = "-oDpkg::Use-Pty=0"
 APT_KEEP = ("-oDpkg::Options::=--force-confdef", "-oDpkg::Options::=--force-confold")
 
@@ -54,7 +53,7 @@ def _nothing_starts() -> Iterator[None]:
 
 
 def _must(argv: Sequence[str], what: str, stages: report.Stages) -> None:
-    result = commands.run(argv, limit=LIMIT, heartbeat=lambda: stages.waiting(what))
+    result = commands.run(argv, limit=limits.PACKAGES.seconds, heartbeat=lambda: stages.waiting(what))
     if result.code:
         raise report.Failed(
             f"{what} failed (exit {result.code})",
@@ -67,7 +66,7 @@ def _must(argv: Sequence[str], what: str, stages: report.Stages) -> None:
 def _apt(names: Sequence[str], stages: report.Stages) -> None:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     # The policy is one file for all: two installations at once would take it away from each other.
-    with files.lock("packages", "packages", wait=LIMIT), _nothing_starts():
+    with files.lock("packages", "packages", wait=limits.PACKAGES.seconds), _nothing_starts():
         # Ends what a killed installation left; nothing to do otherwise.
         _must(["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"], "dpkg --configure -a", stages)
         _must(["apt-get", "update", "-q", APT_LOCK], "apt-get update", stages)

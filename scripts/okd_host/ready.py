@@ -1,6 +1,6 @@
 """ready: wait until the host's first boot is finished, and print its operating system.
 
-Document: {} or {"timeoutSeconds": 300}. Reads what cloud-init leaves under /run/cloud-init; asking `cloud-init status`
+Document: {}. Reads what cloud-init leaves under /run/cloud-init; asking `cloud-init status`
 would start a second interpreter.
 """
 
@@ -12,10 +12,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from okd_host import report
+from okd_host import limits, report
 
 RUN = "/run/cloud-init"
-TIMEOUT = 300.0
 
 
 def _finished() -> list[str] | None:
@@ -35,14 +34,13 @@ def operating_system() -> str:
 
 def main(arguments: list[str], document: Any) -> None:
     """Wait for the first boot to finish."""
-    limit = float(document.get("timeoutSeconds", TIMEOUT))
     stages = report.Stages(["ready"])
     with stages("ready"):
         said = 0.0
         while (errors := _finished()) is None:
-            if stages.elapsed > limit:
+            if stages.elapsed > limits.FIRST_BOOT.seconds:
                 raise report.Failed(
-                    f"cloud-init is not done after {limit:.0f} s",
+                    f"cloud-init is not done after {limits.FIRST_BOOT.seconds:.0f} s",
                     remedy="read /var/log/cloud-init.log on the services host",
                 )
             if stages.elapsed - said > 5:

@@ -19,10 +19,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple
 
-from okd_host import commands, files, report
+from okd_host import commands, files, limits, report
 from okd_host.bundle import Bundle, Check, File
 
-CHECK_LIMIT = 60.0
 COPY_LIMIT = 32 * 1024 * 1024
 
 
@@ -205,7 +204,7 @@ def check(bundle: Bundle, changed: Sequence[Change], stages: report.Stages) -> N
     with staged(bundle, changed) as prefix:
         for each in bundle.checks:
             result = commands.run(
-                [*prefix, *each.argv], limit=CHECK_LIMIT, heartbeat=partial(stages.waiting, each.name)
+                [*prefix, *each.argv], limit=limits.PROGRAM.seconds, heartbeat=partial(stages.waiting, each.name)
             )
             if result.code:
                 raise _refused(each, result, changed)

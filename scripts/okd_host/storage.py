@@ -1,6 +1,7 @@
 """storage: file system and mount of the registry's data volume.
 
-Document: {"device": "/dev/vdb", "label", "mountPoint", "owner"}. A volume that carries the label already is mounted as
+Document: {"device": "/dev/vdb", "label", "mountPoint", "unit": the mount unit's name, "owner"}. The unit's file must
+have been delivered. A volume that carries the label already is mounted as
 it is: its content outlives the host. An empty one gets an ext4 file system. One with any other content is refused.
 """
 
@@ -8,33 +9,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import string
 import time
 from typing import Any
 
-from okd_host import commands, files, report, units
+from okd_host import commands, files, limits, report, units
 
-DEVICE_WAIT = 60.0
 EMPTY = 1024 * 1024
-UNIT = """[Unit]
-Description={label} (data of okd-libvirt)
-
-[Mount]
-What={device}
-Where={where}
-Type=ext4
-Options=noatime
-
-[Install]
-WantedBy=local-fs.target
-"""
-
-
-def unit_name(where: str) -> str:
-    """The name that systemd wants for the mount unit of `where`."""
-    plain = string.ascii_letters + string.digits + ":_."
-    escaped = "".join("-" if c == "/" else c if c in plain else f"\\x{ord(c):02x}" for c in where.strip("/"))
-    return f"{escaped}.mount"
 
 
 def _signature(device: str) -> dict[str, str]:
@@ -52,9 +32,9 @@ def _signature(device: str) -> dict[str, str]:
 def _wait(device: str, stages: report.Stages) -> None:
     said = 0.0
     while not os.path.exists(device):
-        if stages.elapsed > DEVICE_WAIT:
+        if stages.elapsed > limits.DEVICE.seconds:
             raise report.Failed(
-                f"{device} did not appear in {DEVICE_WAIT:.0f} s",
+                f"{device} did not appear in {limits.DEVICE.seconds:.0f} s",
                 remedy="see whether the data volume is attached (virsh domblklist), then run the update again",
             )
         if stages.elapsed - said > 5:
@@ -99,37 +79,26 @@ def _mounted(where: str) -> str:
     return next((row[2] for row in reversed(rows) if row[4] == where), "")
 
 
-def _mount(device: str, label: str, where: str, stages: report.Stages) -> str:
-    name = unit_name(where)
-    path = f"/etc/systemd/system/{name}"
-    content = UNIT.format(label=label, device=f"LABEL={label}", where=where).encode()
-    try:
-        with open(path, "rb") as file:
-            known = file.read() == content
-    except FileNotFoundError:
-        known = False
-    if not known:
-        files.write_now(path, content)
-    if known and _mounted(where) == _device_number(device):
+def _mount(device: str, name: str, where: str, stages: report.Stages) -> str:
+    if _mounted(where) == _device_number(device):
         return f"{where} already mounted"
     os.makedirs(where, exist_ok=True)
-    units.must(["systemctl", "daemon-reload"], "daemon-reload", [], stages)
     # systemd finds the device by its label, which udev has to see first.
-    commands.run(["udevadm", "trigger", "--settle", device], limit=30)
+    commands.run(["udevadm", "trigger", "--settle", device])
     units.must(["systemctl", "--no-reload", "enable", "--", name], f"enabling {name}", [], stages)
     units.must(["systemctl", "start", "--", name], f"mount of {where}", [name], stages)
     if _mounted(where) != _device_number(device):
         raise report.Failed(
             f"{where} is not {device}",
             message=f"mounted there: {_mounted(where) or 'nothing'}; {device} is {_device_number(device)}",
-            remedy=f"see `findmnt {where}` and `lsblk -f`: two volumes may carry the label {label}",
+            remedy=f"see `findmnt {where}` and `lsblk -f`: two volumes may carry the same label",
         )
     return f"mounted {where}"
 
 
 def main(arguments: list[str], document: Any) -> None:
     """Bring the volume of `document` into service."""
-    device, label, where = (document[key] for key in ("device", "label", "mountPoint"))
+    device, label, where, unit = (document[key] for key in ("device", "label", "mountPoint", "unit"))
     stages = report.Stages(["device", "file system", "mount"])
     with files.lock("storage", "storage"):
         with stages("device"):
@@ -138,7 +107,7 @@ def main(arguments: list[str], document: Any) -> None:
         with stages("file system"):
             stages.detail = _format(device, label, stages)
         with stages("mount"):
-            stages.detail = _mount(device, label, where, stages)
+            stages.detail = _mount(device, unit, where, stages)
             user = pwd.getpwnam(document["owner"])
             os.chown(where, user.pw_uid, user.pw_gid)
             os.chmod(where, 0o750)

@@ -23,7 +23,6 @@ LINKS = {"oc": "oc", "kubectl": "oc", "openshift-install": "openshift-install"}
 PROGRAMS = ("oc", "openshift-install")
 ASK = {"oc": ("version", "--client"), "openshift-install": ("version",)}
 MARK = "extracted.json"
-WAIT = 3600.0
 
 
 def _marks(directory: str) -> dict[str, list[int]]:
@@ -156,7 +155,7 @@ def main(arguments: list[str], document: Any) -> None:
     _, _, digest = split(document["release"])
     directory = places.path("tools", digest.partition(":")[2][:12])
     stages = report.Stages(["extract", "check", "link"])
-    with files.lock("tools", "tools", wait=WAIT):
+    with files.lock("tools", "tools"):
         auth, text = places.secret(document["pullSecret"])
         places.credentials(text)
         oc = Oc(places.path("first", "oc"), auth, document["registryCa"], places.path("home"))

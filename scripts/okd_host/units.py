@@ -13,22 +13,30 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from okd_host import commands, files, report
+from okd_host import commands, files, limits, report
 
 UNIT_DIRECTORIES = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
 ENABLED = {"enabled", "enabled-runtime", "static", "indirect", "generated", "alias"}
 # When the last completed daemon-reload began; gone with a reboot, as the monotonic clock is.
 LAST_REREAD = "/run/okd-libvirt/daemon-reload"
-ACTION_LIMIT = 120.0
-ACTIVE_LIMIT = 120.0
+# So often may a daemon end at first: its address may come a moment later than itself.
+RESTARTS = 3
+ASKED = "--property=ActiveState,UnitFileState,SubState,NRestarts"
 
 
 class Unit(NamedTuple):
-    """A unit's state in systemd's own words, such as `active` and `enabled`."""
+    """A unit's state in systemd's own words, such as `active`, `enabled` and `auto-restart`."""
 
     name: str
     active: str
     enabled: str
+    sub: str = ""
+    restarts: int = 0
+
+    @property
+    def keeps_ending(self) -> bool:
+        """Whether systemd has started it again several times, and it has ended each time."""
+        return self.sub == "auto-restart" and self.restarts >= RESTARTS
 
     @property
     def running(self) -> bool:
@@ -40,16 +48,28 @@ def states(names: Sequence[str]) -> list[Unit]:
     """The state of each unit, asked in one call; a unit that does not exist is `inactive`."""
     if not names:
         return []
-    result = commands.run(["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *names])
+    result = commands.run(["systemctl", "show", ASKED, "--", *names])
     blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in result.output.split("\n\n")]
     if result.code or len(blocks) != len(names):
         raise report.Failed(
             "systemd does not answer", message=result.output, remedy="look at `systemctl status` on the services host"
         )
     return [
-        Unit(name, block.get("ActiveState", "inactive"), block.get("UnitFileState", ""))
+        Unit(
+            name,
+            block.get("ActiveState", "inactive"),
+            block.get("UnitFileState", ""),
+            block.get("SubState", ""),
+            int(block.get("NRestarts") or 0),
+        )
         for name, block in zip(names, blocks)
     ]
+
+
+def disturbed(found: Sequence[Unit], paths: Sequence[str]) -> list[Unit]:
+    """Those of `found` that run by a unit file that is one of `paths`."""
+    files_of = {unit.name: {f"{directory}{unit.name}" for directory in UNIT_DIRECTORIES} for unit in found}
+    return [unit for unit in found if unit.running and files_of[unit.name].intersection(paths)]
 
 
 def describe(found: Sequence[Unit]) -> str:
@@ -79,14 +99,14 @@ def journal(names: Sequence[str], since: float) -> str:
     """What the units logged since the epoch second `since`."""
     selected = [part for name in names for part in ("--unit", name)]
     argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=15", f"--since=@{since:.0f}", *selected]
-    result = commands.run(argv, limit=20)
+    result = commands.run(argv)
     return "" if result.code else result.output
 
 
 def must(argv: Sequence[str], what: str, names: Sequence[str], stages: report.Stages) -> None:
     """Run `argv`; raises Failed with its output and what the units logged meanwhile."""
     since = time.time()
-    result = commands.run(argv, limit=ACTION_LIMIT, heartbeat=lambda: stages.waiting(what))
+    result = commands.run(argv, limit=limits.UNIT.seconds, heartbeat=lambda: stages.waiting(what))
     if result.code:
         raise report.Failed(
             f"{what} failed (exit {result.code})",
@@ -103,7 +123,7 @@ def reread(paths: Sequence[str], since: float, stages: report.Stages) -> bool:
     """
     if not any(path.startswith(UNIT_DIRECTORIES) for path in paths):
         return False
-    with files.lock("daemon-reload", "daemon-reload", wait=10 * ACTION_LIMIT):
+    with files.lock("daemon-reload", "daemon-reload"):
         last = 0.0
         with suppress(OSError, ValueError), open(LAST_REREAD) as file:
             last = float(file.read())
@@ -138,21 +158,29 @@ def act(what: str, names: Sequence[str], reload: Sequence[str], stages: report.S
 
 def prove(names: Sequence[str], since: float, stages: report.Stages) -> str:
     """Wait until every unit is active; raises Failed with what they logged since `since` when one is not."""
-    deadline, said = time.monotonic() + ACTIVE_LIMIT, time.monotonic()
+    deadline, said = time.monotonic() + limits.UNIT.seconds, time.monotonic()
     while True:
         found = states(names)
         pending = [unit for unit in found if unit.active in ("activating", "reloading")]
-        if not pending or time.monotonic() > deadline:
+        if not pending or any(unit.keeps_ending for unit in found) or time.monotonic() > deadline:
             break
         if time.monotonic() - said > commands.HEARTBEAT:
             said = time.monotonic()
             stages.waiting(describe(pending))
         time.sleep(0.3)
-    bad = [unit for unit in found if unit.active != "active"]
+    _must_be([unit for unit in found if unit.active != "active"], since)
+    return describe(found)
+
+
+def still_up(names: Sequence[str], since: float) -> None:
+    """Raises Failed, with what they logged since `since`, when a unit is neither up nor on its way."""
+    _must_be([unit for unit in states(names) if not unit.running or unit.keeps_ending], since)
+
+
+def _must_be(bad: Sequence[Unit], since: float) -> None:
     if bad:
         raise report.Failed(
             f"not running: {describe(bad)}",
             check="systemctl is-active",
             message=journal([unit.name for unit in bad], since),
         )
-    return describe(found)

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.commands import run
 from okd_host.ignition import NEW
 
 # Emulated machines are slow.
-LIMIT = 1800.0
 # Holds every private key of the set.
 STATE = ".openshift_install_state.json"
 LOG = ".openshift_install.log"
@@ -98,7 +97,9 @@ def install_config(document: Mapping[str, Any], secret_text: str) -> str:
 def create(tools: str, target: str, stages: report.Stages) -> int:
     """Run `openshift-install create <target>`; the number of its warnings. Raises Failed with its own message."""
     argv = [os.path.join(tools, "openshift-install"), "create", target, "--dir", NEW]
-    done = run(argv, limit=LIMIT, heartbeat=lambda: stages.waiting(f"openshift-install create {target}"))
+    done = run(
+        argv, limit=limits.INSTALLER.seconds, heartbeat=lambda: stages.waiting(f"openshift-install create {target}")
+    )
     told = [(match["level"], _text(match)) for match in map(TOLD.search, done.output.splitlines()) if match]
     if done.code:
         errors = [text for level, text in told if level in ("error", "fatal")]

@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from okd_host import report
+from okd_host import limits, report
 from okd_host.ignition import cluster, guard
 from okd_host.ignition.certificates import moment
 
 FIRST = "first"
-API_LIMIT = 0.8
 
 
 def main(arguments: list[str], document: Any) -> None:
@@ -28,7 +27,7 @@ def main(arguments: list[str], document: Any) -> None:
         return
     state = cluster.SILENT
     if not found.installed:
-        state = cluster.ask(document["api"], found.authority, limit=API_LIMIT)
+        state = cluster.ask(document["api"], found.authority, limit=limits.GUARD_REQUEST.seconds)
     installed = found.installed or state == cluster.UP
     kept = installed or state == cluster.STARTING
     trouble = "" if kept else guard.aged(found.validity, float(document["renewAfterHours"]), time.time())

@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.ignition import (
     BEFORE,
     CONFIGS,
@@ -51,8 +51,6 @@ KEYS = {
     "renewAfterHours",
     "generation",
 }
-WAIT = 3600.0
-API_LIMIT = 3.0
 # A set that is about to be replaced is worth asking more than once.
 API_TRIES = 3
 
@@ -75,7 +73,7 @@ def main(arguments: list[str], document: Any) -> None:
     if missing:
         raise report.Failed(f"the document lacks {', '.join(missing)}", remedy="see okd-host ignition --help")
     stages = report.Stages(STAGES)
-    with files.lock("ignition", "ignition", wait=WAIT):
+    with files.lock("ignition", "ignition"):
         with stages("guard"):
             installer.clear()
             place = Place.parse(document["publish"])
@@ -107,10 +105,10 @@ def _guard(document: dict[str, Any]) -> tuple[guard.Decision, str]:
     found = guard.known()
     hours, now = float(document["renewAfterHours"]), time.time()
     trusted = (found.authority or None) if found else None
-    state = cluster.ask(document["api"], trusted, limit=API_LIMIT)
+    state = cluster.ask(document["api"], trusted, limit=limits.GUARD_REQUEST.seconds)
     decision = guard.decide(found, document.get("cluster", ""), inputs(document), state, hours, now)
     if found and not decision.reuse:
-        state = cluster.ask(document["api"], trusted, limit=API_LIMIT, tries=API_TRIES)
+        state = cluster.ask(document["api"], trusted, limit=limits.GUARD_REQUEST.seconds, tries=API_TRIES)
         decision = guard.decide(found, document.get("cluster", ""), inputs(document), state, hours, now)
     if found and state == cluster.UP and not found.installed and not found.damage:
         guard.note_installed()

@@ -18,10 +18,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from okd_host import tls
+from okd_host import limits, tls
 from okd_host.ignition import KUBECONFIG, guard
 
-LIMIT = 10.0
 DATA = {
     name: re.compile(rf"^[ -]*{name}-data:\s*\"?([A-Za-z0-9+/=]+)", re.MULTILINE)
     for name in ("certificate-authority", "client-certificate", "client-key")
@@ -49,7 +48,7 @@ class Refused(Exception):
 class Api:
     """The API at `address`, whatever the name server says of its name."""
 
-    def __init__(self, url: str, address: str, kubeconfig: str, limit: float = LIMIT) -> None:
+    def __init__(self, url: str, address: str, kubeconfig: str, limit: float = limits.API_REQUEST.seconds) -> None:
         split = urlsplit(url)
         self.host, self.port = str(split.hostname), split.port or 443
         self.address = address or self.host
@@ -59,7 +58,7 @@ class Api:
         self._kept: _Connection | None = None
 
     @classmethod
-    def of(cls, where: Mapping[str, str], limit: float = LIMIT) -> Api:
+    def of(cls, where: Mapping[str, str], limit: float = limits.API_REQUEST.seconds) -> Api:
         """The API of a document's `api` ({"url", "address"}). Raises Silent when this host has no credentials."""
         try:
             with guard.reading() as read:

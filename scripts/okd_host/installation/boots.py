@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from okd_host import boot_logs, files, report
+from okd_host import boot_logs, files, limits, report
 
 LEASE, BOOT_FILE, KERNEL, INITRAMFS, REPORT, ROOTFS, IGNITION = (
     "lease",
@@ -183,7 +183,7 @@ class Boot:
 def is_up(address: str) -> bool:
     """Whether a machine is up at the address: it accepts or refuses a connection, but does not ignore it."""
     try:
-        socket.create_connection((address, 22), timeout=1).close()
+        socket.create_connection((address, 22), timeout=limits.PORT.seconds).close()
     except ConnectionRefusedError:
         return True
     except OSError:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.ignition import INSTALL
 from okd_host.ignition.certificates import moment
 from okd_host.installation import gather, nodes, shell
@@ -31,7 +31,6 @@ STAGES = ("boot", "api", "control plane", "complete")
 STATUS = "/api/v1/namespaces/kube-system/configmaps/bootstrap"
 # Kept with the set, which is the cluster's: with another set there is another bootstrap.
 MARK = f"{INSTALL}/bootstrap-complete"
-API_LIMIT = 10.0
 
 
 def _complete(api: Api) -> bool:
@@ -49,7 +48,7 @@ def _known(document: dict[str, Any]) -> str:
     with suppress(FileNotFoundError), open(MARK) as file:
         return file.read().strip()
     with suppress(Silent, Refused):
-        if _complete(Api.of(document["api"], limit=API_LIMIT)):
+        if _complete(Api.of(document["api"], limit=limits.API_REQUEST.seconds)):
             return _note()
     return ""
 
@@ -75,7 +74,7 @@ class Run:
     def api(self) -> Api:
         """The API through the load balancer. Raises Silent when there are no credentials."""
         if self._api is None:
-            self._api = Api.of(self.document["api"], limit=API_LIMIT)
+            self._api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
         return self._api
 
     def boot(self) -> str:

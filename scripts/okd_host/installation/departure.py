@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from okd_host import deliver, files, report, tls
+from okd_host import deliver, files, limits, report, tls
 from okd_host.ignition import guard
 from okd_host.installation import shell
 from okd_host.installation.api import Api, Silent
@@ -29,13 +29,9 @@ from okd_host.installation.rows import Row, read
 
 STAGES = ("control plane", "load balancer", "power off")
 # A run whose connection was cut goes on to its end.
-WAIT = 900.0
 # A control plane that has just taken over may still be reloading certificates.
-SETTLE = 120.0
 POLL = 2.0
 HEARTBEAT = 10.0
-PROBE_LIMIT = 5.0
-OFF_LIMIT = 180.0
 ANSWER = 65536
 UNIT = "bootkube"
 ABSENT = "No such server"
@@ -54,7 +50,7 @@ def _machine_config() -> tuple[ssl.SSLContext, str, int]:
 def _serves_config(row: Row, context: ssl.SSLContext, name: str, port: int) -> str:
     """Why the machine does not serve machine config; empty when it does."""
     try:
-        plain = socket.create_connection((row.address, port), timeout=PROBE_LIMIT)
+        plain = socket.create_connection((row.address, port), timeout=limits.API_REQUEST.seconds)
         with plain, context.wrap_socket(plain, server_hostname=name) as secure:
             secure.sendall(f"GET /healthz HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
             answer = http.client.HTTPResponse(secure)
@@ -69,7 +65,7 @@ def _missing(document: dict[str, Any], rows: Sequence[Row]) -> dict[str, str]:
     context, name, port = _machine_config()
     found = {}
     for row in rows:
-        api = Api.of({**document["api"], "address": row.address}, limit=PROBE_LIMIT)
+        api = Api.of({**document["api"], "address": row.address}, limit=limits.API_REQUEST.seconds)
         why = _serves_config(row, context, name, port) if api.ready() else "the API on it is not ready (/readyz)"
         if why:
             found[row.name] = why
@@ -79,7 +75,7 @@ def _missing(document: dict[str, Any], rows: Sequence[Row]) -> dict[str, str]:
 def _await_control_plane(document: dict[str, Any], stages: report.Stages) -> str:
     rows, said = read(document["controlPlane"]), time.monotonic()
     while missing := _missing(document, rows):
-        if stages.elapsed > SETTLE:
+        if stages.elapsed > limits.HANDOVER.seconds:
             words = [f"{row.name}: {missing[row.name]}" for row in rows if row.name in missing]
             late = next(row for row in rows if row.name in missing)
             raise report.Failed(
@@ -98,7 +94,7 @@ def _await_control_plane(document: dict[str, Any], stages: report.Stages) -> str
 def ask(path: str, command: str) -> str:
     """What the load balancer's runtime API answers to one command. Raises OSError when it does not run."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(limits.RUNTIME_API.seconds)
         connection.connect(path)
         connection.sendall(f"{command}\n".encode())
         answer = b""
@@ -114,8 +110,10 @@ def _take_out(document: dict[str, Any]) -> list[str]:
         server = f"{backend}/{document['bootstrap']['name']}"
         try:
             said = ask(place["socket"], f"set server {server} state maint")
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return []  # it does not run; the delivery that follows starts it and judges it
+        except OSError as error:
+            said = f"{place['socket']}: {error}"
         if said and ABSENT not in said:
             raise report.Failed(
                 f"the load balancer does not let {server} go",
@@ -135,7 +133,7 @@ def _has_left(document: dict[str, Any], bootstrap: Row) -> bool:
         known = [ask(place["socket"], f"show servers state {backend}") for backend in place["backends"]]
     except OSError:
         return False
-    return not any(bootstrap.name in text.split() for text in known) and shell.is_off(bootstrap)
+    return not any(bootstrap.name in text.split() for text in known) and shell.surely_off(bootstrap)
 
 
 def _verify(row: Row) -> None:
@@ -163,14 +161,14 @@ def _verify(row: Row) -> None:
 
 
 def _power_off(row: Row, stages: report.Stages) -> str:
-    if shell.is_off(row):
+    if shell.surely_off(row):
         return f"{row.name} is off already"
     _verify(row)
     done = shell.power_off(row)
-    if done.code or not shell.await_off(row, OFF_LIMIT, stages.waiting):
+    if done.code or not shell.await_off(row, limits.POWER_OFF.seconds, stages.waiting):
         raise report.Failed(
             f"{row.name} does not switch itself off",
-            message=done.output or f"{row.address} still answers after {OFF_LIMIT:.0f} s",
+            message=done.output or f"{row.address} still answers after {limits.POWER_OFF.seconds:.0f} s",
             in_service="the cluster, without the bootstrap in its load balancer",
             remedy="switch it off at the libvirt host (virsh shutdown, or virsh destroy), then run the update again",
         )
@@ -182,7 +180,7 @@ def main(arguments: list[str], document: Any) -> None:
     """Let the bootstrap of `document` leave."""
     stages = report.Stages(STAGES)
     bootstrap = Row.of(document["bootstrap"])
-    with files.lock("bootstrap-leave", "bootstrap-leave", wait=WAIT):
+    with files.lock("bootstrap-leave", "bootstrap-leave"):
         with stages("control plane"):
             try:
                 left = _has_left(document, bootstrap)

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from okd_host import commands, files, report
+from okd_host import commands, files, limits, report
 from okd_host.installation import scrub, shell
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
@@ -43,9 +43,7 @@ UNITS = (
     "sshd",
 )
 LINES = 5000
-JOURNAL_LIMIT = 60.0
 LOG_BYTES = 2 << 20
-API_LIMIT = 10.0
 OBJECTS = {
     "nodes": "/api/v1/nodes",
     "certificate-requests": "/apis/certificates.k8s.io/v1/certificatesigningrequests",
@@ -62,7 +60,7 @@ PROBLEMS = "problems.txt"
 def _journal(row: Row) -> commands.Result:
     units = " ".join(f"-u {unit}" for unit in UNITS)
     command = f"sudo journalctl --quiet --no-pager --output=short-iso --lines={LINES} {units}"
-    return shell.run(row, command, JOURNAL_LIMIT)
+    return shell.run(row, command, limits.JOURNAL.seconds)
 
 
 def _machines(rows: Sequence[Row]) -> Iterator[tuple[str, commands.Result]]:
@@ -75,7 +73,7 @@ def _services(units: Mapping[str, str], logs: Sequence[str]) -> Iterator[tuple[s
     """Journals of this host's services, and logs of its HTTP server."""
     for service, unit in units.items():
         argv = ["journalctl", "--quiet", "--no-pager", f"--lines={LINES}", "--unit", unit]
-        done = commands.run(argv, limit=JOURNAL_LIMIT)
+        done = commands.run(argv, limit=limits.JOURNAL.seconds)
         yield f"services/{service}.log", done.output if done.code == 0 else f"journalctl: {done.output}"
     for path in logs:
         with suppress(FileNotFoundError), open(path, "rb") as log:
@@ -86,7 +84,7 @@ def _services(units: Mapping[str, str], logs: Sequence[str]) -> Iterator[tuple[s
 def _objects(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Name, text and problem of each kind of object; the first silence ends the asking."""
     try:
-        api = Api.of(document["api"], limit=API_LIMIT)
+        api = Api.of(document["api"], limit=limits.API_REQUEST.seconds)
     except Silent as error:
         yield "cluster", "", str(error)
         return

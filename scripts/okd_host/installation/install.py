@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from okd_host import report
+from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
 from okd_host.installation import nodes, operators, shell, waiting
 from okd_host.installation.admission import Admission
@@ -23,7 +23,6 @@ from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
 
 STAGES = ("nodes", "operators", "version", "operator hub", "requests", "record")
-API_LIMIT = 10.0
 SERVICES = "all services and machines; the cluster keeps working on it"
 Look = Callable[[], tuple[bool, str]]
 
@@ -54,7 +53,7 @@ class Run:
     def api(self) -> Api:
         """The cluster's API. Raises Silent when there are no credentials."""
         if self._api is None:
-            self._api = Api.of(self.document["api"], limit=API_LIMIT)
+            self._api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
         return self._api
 
     def nodes(self) -> tuple[bool, str]:

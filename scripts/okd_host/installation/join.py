@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from okd_host import boot_logs, report
+from okd_host import boot_logs, limits, report
 from okd_host.installation import boots, nodes, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
@@ -23,7 +23,6 @@ from okd_host.installation.boots import Boot
 from okd_host.installation.rows import Row
 
 STAGES = ("boot", "machine config", "certificates", "ready")
-API_LIMIT = 10.0
 LOAD_BALANCER = "haproxy.service"
 LOG_LINES = 2000
 REMEDIES = {
@@ -61,7 +60,7 @@ class Join:
     def api(self) -> Api:
         """The cluster's API. Raises Silent when there are no credentials."""
         if self._api is None:
-            self._api = Api.of(self.document["api"], limit=API_LIMIT)
+            self._api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
         return self._api
 
     def find(self) -> None:

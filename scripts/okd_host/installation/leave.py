@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.ignition import INSTALL, INSTALLED
 from okd_host.installation import declare, nodes, shell
 from okd_host.installation.api import Api, Refused, Silent, segment
@@ -23,12 +23,8 @@ from okd_host.mirror import client
 from okd_host.tools import BIN
 
 STAGES = ("look", "cordon", "drain", "shut down", "node")
-API_LIMIT = 10.0
 # A silence may pass: the load balancer takes a control-plane machine that is gone out of service after 20 s.
-PATIENCE = 30.0
 PAUSE = 2.0
-OFF_LIMIT = 60.0
-WAIT = 3600.0
 DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
 Answer = TypeVar("Answer")
 
@@ -46,7 +42,7 @@ class Leave:
     def api(self) -> Api:
         """The cluster's API. Raises Silent when there are no credentials."""
         if self._api is None:
-            self._api = Api.of(self.document["api"], limit=API_LIMIT)
+            self._api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
         return self._api
 
     def look(self) -> str:
@@ -69,7 +65,7 @@ class Leave:
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while the API is silent, for a while; at once only where no cluster was ever seen up."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + limits.API_SILENCE.seconds
         while True:
             try:
                 return ask()
@@ -129,8 +125,12 @@ class Leave:
         if told.code:
             return f"it cannot be told to ({report.tail(told.output, 1) or f'exit {told.code}'}); it goes as it is"
         started = time.monotonic()
-        off = shell.await_off(self.row, OFF_LIMIT, self.stages.waiting)
-        return f"off after {time.monotonic() - started:.0f} s" if off else f"told to, but not off after {OFF_LIMIT:g} s"
+        off = shell.await_off(self.row, limits.POWER_OFF.seconds, self.stages.waiting)
+        return (
+            f"off after {time.monotonic() - started:.0f} s"
+            if off
+            else f"told to, but not off after {limits.POWER_OFF.seconds:g} s"
+        )
 
     def remove(self) -> bool:
         """Remove the Node of a machine that is not declared any more; whether it was."""
@@ -166,7 +166,7 @@ def _leave(run: Leave, stages: report.Stages) -> bool:
 def main(arguments: list[str], document: Any) -> None:
     """Let the machine of `document` go."""
     stages = report.Stages(STAGES)
-    with files.lock("node-leave", "node-leave", wait=WAIT):
+    with files.lock("node-leave", "node-leave"):
         try:
             removed = _leave(Leave(document, stages), stages)
         except (Silent, Refused) as error:

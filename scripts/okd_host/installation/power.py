@@ -9,13 +9,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from okd_host import files
+from okd_host import files, limits
 from okd_host.installation import nodes
 from okd_host.installation.api import Api, Refused, Silent
 
 # There while a stop has begun that no start has taken back: half a control plane no longer answers for itself.
 MARK = os.path.join(files.STATE, "cluster-stop")
-API_LIMIT = 10.0
 
 
 def by_fqdn(api: Api) -> dict[str, dict[str, Any]]:
@@ -31,7 +30,7 @@ def stopping(node: Mapping[str, Any]) -> bool:
 def ask(where: Mapping[str, str]) -> tuple[Api | None, str]:
     """The API at `where` ({"url", "address"}), if it answers well; why it does not otherwise."""
     try:
-        api = Api.of(where, limit=API_LIMIT)
+        api = Api.of(where, limit=limits.API_REQUEST.seconds)
         api.get("/readyz")
     except (Silent, Refused) as error:
         return None, str(error)

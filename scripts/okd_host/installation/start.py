@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.installation import nodes, power, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent, segment
@@ -42,7 +42,7 @@ class Start:
     def ready(self) -> tuple[bool, str]:
         """Whether every machine is Ready."""
         try:
-            api = Api.of(self.document["api"], limit=power.API_LIMIT)
+            api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
             self.admission.approve(api)
             known = power.by_fqdn(api)
             found = {row.name: self._why_late(api, known.get(row.fqdn)) for row in self.machines}
@@ -76,7 +76,7 @@ class Start:
     def uncordon(self) -> tuple[bool, str]:
         """Whether everything that a stop has cordoned takes pods again."""
         try:
-            api = Api.of(self.document["api"], limit=power.API_LIMIT)
+            api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
             for name, node in power.by_fqdn(api).items():
                 if power.stopping(node) and nodes.uncordon(api, node):
                     self.back.append(name)

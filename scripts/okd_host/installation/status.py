@@ -1,4 +1,4 @@
-"""cluster-status: what stands right now, in at most three seconds. Changes nothing.
+"""cluster-status: what stands right now. Changes nothing.
 
 Document: {"api": {"url", "address"}, "machines": [boot documents without "uuid"], "units": {service: unit}}.
 
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from okd_host import commands, report
+from okd_host import commands, limits, report
 from okd_host.ignition import guard
 from okd_host.ignition.certificates import moment
 from okd_host.installation import approver, nodes, operators, shell
@@ -28,8 +28,6 @@ from okd_host.installation.boots import Boot
 from okd_host.installation.rows import BOOTSTRAP, Row
 from okd_host.mirror import places
 
-API_LIMIT = 1.5
-PROBE_LIMIT = 1.5
 READY, NOT_READY, JOINING, OFF, UNKNOWN = "Ready", "NotReady", "joining", "off", "unknown"
 NO_CLUSTER = {"api": False, "version": "", "available": False, "progressing": False, "operators": "", "message": ""}
 
@@ -42,7 +40,7 @@ class Cluster:
         self.requests: list[dict[str, str]] = []
         self.facts: dict[str, Any] = dict(NO_CLUSTER)
         try:
-            self._ask(Api.of(where, limit=API_LIMIT))
+            self._ask(Api.of(where, limit=limits.STATUS_API.seconds))
         except (Silent, Refused) as error:
             self.facts["message"] = str(error)
 
@@ -66,7 +64,7 @@ class Cluster:
 def services(units: Mapping[str, str]) -> list[dict[str, Any]]:
     """The services' units, asked in one call."""
     wanted = "--property=Id,ActiveState,StateChangeTimestampMonotonic"
-    done = commands.run(["systemctl", "show", wanted, *units.values()], limit=10)
+    done = commands.run(["systemctl", "show", wanted, *units.values()])
     blocks = [
         dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in done.output.split("\n\n")
     ]
@@ -167,7 +165,7 @@ def main(arguments: list[str], document: Any) -> None:
     # All at once: each of them may take its whole limit to find that nobody answers.
     with ThreadPoolExecutor(len(machines) + 2) as pool:
         asked = pool.submit(services, document["units"])
-        off = pool.map(lambda one: shell.is_off(Row.of(one), PROBE_LIMIT), machines)
+        off = pool.map(lambda one: shell.is_off(Row.of(one), limits.NEIGHBOUR.seconds), machines)
         cluster = Cluster(document["api"])
         rows = [machine(one, cluster, silent) for one, silent in zip(machines, off)]
         found = {

@@ -99,7 +99,7 @@ def _cordon(api: Api, machines: Sequence[Row]) -> str:
 
 def _shut_down(row: Row, minutes: float, stages: report.Stages) -> str:
     """Why the machine is not off; empty when it is."""
-    if shell.is_off(row):
+    if shell.surely_off(row):
         return ""
     done = shell.power_off(row)
     if done.code:
@@ -125,7 +125,7 @@ def _off(machines: Sequence[Row], minutes: float, stages: report.Stages) -> str:
 
 def _all_off(machines: Sequence[Row]) -> bool:
     with ThreadPoolExecutor(max(1, len(machines))) as pool:
-        return all(list(pool.map(shell.is_off, machines)))
+        return all(list(pool.map(shell.surely_off, machines)))
 
 
 def main(arguments: list[str], document: Any) -> None:

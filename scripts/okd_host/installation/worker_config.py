@@ -17,14 +17,12 @@ from binascii import Error
 from typing import Any
 from urllib.parse import urlsplit
 
-from okd_host import files, report
+from okd_host import files, limits, report
 from okd_host.ignition import CONFIGS, guard
 from okd_host.ignition.publish import Place, publish
 from okd_host.installation.api import Api, Refused, Silent
 
 STAGES = ("ask", "publish")
-API_LIMIT = 10.0
-WAIT = 3600.0
 SECRETS = "/api/v1/namespaces/openshift-machine-api/secrets"
 POINTERS = {"worker.ign": "worker", "master.ign": "master"}
 CLUSTER, INSTALLER = "cluster", "installer"
@@ -33,12 +31,12 @@ CLUSTER, INSTALLER = "cluster", "installer"
 def main(arguments: list[str], document: Any) -> None:
     """Publish what the cluster of `document` says, where it does."""
     stages = report.Stages(STAGES)
-    with files.lock("ignition", "worker-config", wait=WAIT):
+    with files.lock("ignition", "worker-config"):
         contents = _installers()
         with stages("ask"):
             place = Place.parse(document["publish"])
             try:
-                found = _clusters(Api.of(document["api"], limit=API_LIMIT))
+                found = _clusters(Api.of(document["api"], limit=limits.API_REQUEST.seconds))
                 stages.detail = f"{', '.join(found) or 'nothing'} from the cluster"
             except Silent as silent:
                 found = _published(place)

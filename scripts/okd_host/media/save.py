@@ -235,7 +235,7 @@ def main(arguments: list[str], document: Any) -> None:
     os.makedirs(work, mode=0o700, exist_ok=True)
     # Nothing of this host but the two directories is touched.
     places.RELEASE, files.LOCKS = work, os.path.join(work, "lock")
-    with files.lock("media-save", "media-save", wait=60):
+    with files.lock("media-save", "media-save"):
         save = _Save(document, report.Stages(STAGES))
         save.find()
         save.space()

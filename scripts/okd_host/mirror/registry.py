@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterable, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import BinaryIO, NamedTuple, TypeVar
 
+from okd_host import limits
 from okd_host.mirror import trouble
 
-TIMEOUT = 30.0
 BLOCK = 1024 * 1024
 ACCEPT = ", ".join(
     (
@@ -101,9 +101,11 @@ class Registry:
             if not old:
                 secure = parts.scheme == "https"
                 kept[place] = (
-                    HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=self.context, blocksize=BLOCK)
+                    HTTPSConnection(
+                        parts.netloc, timeout=limits.DOWNLOAD_SILENCE.seconds, context=self.context, blocksize=BLOCK
+                    )
                     if secure
-                    else HTTPConnection(parts.netloc, timeout=TIMEOUT)
+                    else HTTPConnection(parts.netloc, timeout=limits.DOWNLOAD_SILENCE.seconds)
                 )
             connection = kept[place]
             try:

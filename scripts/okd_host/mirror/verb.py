@@ -14,7 +14,7 @@ from __future__ import annotations
 from http.client import HTTPException
 from typing import Any
 
-from okd_host import files, report, units
+from okd_host import files, limits, report, units
 from okd_host.mirror import client, copying, payload, places
 from okd_host.mirror.copying import amount
 from okd_host.mirror.job import Job
@@ -25,7 +25,6 @@ from okd_host.mirror.survey import Survey, names
 
 STAGES = ("tools", "access", "release", "space", "copy", "images", "verify", "signature", "record")
 # Another run may be mirroring the whole release over a slow line.
-WAIT = 6 * 3600.0
 TROUBLE = (Refused, OSError, HTTPException)
 
 
@@ -211,7 +210,7 @@ class _Run:
 def main(arguments: list[str], document: Any) -> None:
     """Mirror the release of `document`."""
     job = Job(document)
-    with files.lock("mirror", "mirror", wait=WAIT):
+    with files.lock("mirror", "mirror", wait=limits.MIRROR.seconds):
         run = _Run(job, report.Stages(STAGES))
         try:
             run.tools()

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from okd_host.smoke.table import Row, compare, gather
+from okd_host import limits
+from okd_host.smoke.table import Row, compare, gather, patiently
 
-TRIES, PATIENCE, UNKNOWN_PATIENCE = 3, 4.0, 3.0
+TRIES = 3
 COOKIE = b"\x63\x82\x53\x63"
 ROUTER, DNS, HOSTNAME, DOMAIN, NTP, REQUESTED, KIND, SERVER, WANTED, VENDOR, BOOTFILE, USER_CLASS = (
     *(3, 6, 12, 15, 42, 50, 53, 54, 55, 60, 67, 77),
@@ -98,23 +101,21 @@ class Client:
                     return reply
         return None
 
-    def offer(self, options: dict[int, bytes]) -> Reply | None:
-        """The OFFER to a DISCOVER, asked for a few times: a broadcast may get lost."""
+    def offer(self, options: dict[int, bytes]) -> Reply:
+        """The OFFER to a DISCOVER, asked for a few times: a broadcast may get lost. Raises socket.timeout."""
         for _ in range(TRIES):
-            if reply := self.ask(DISCOVER, options, (OFFER,), PATIENCE):
+            if reply := self.ask(DISCOVER, options, (OFFER,), limits.DATAGRAM.seconds):
                 return reply
-        return None
+        raise socket.timeout("no offer")
 
     def lease(self, options: dict[int, bytes]) -> Reply | None:
-        """The ACK (or NAK) that follows an OFFER."""
+        """The ACK that follows an OFFER, None for a NAK. Raises socket.timeout when either does not come."""
         offer = self.offer(options)
-        if not offer:
-            return None
         chosen = {REQUESTED: socket.inet_aton(offer.address), SERVER: offer.options.get(SERVER, b"")}
         for _ in range(TRIES):
-            if reply := self.ask(REQUEST, {**options, **chosen}, (ACK, NAK), PATIENCE):
+            if reply := self.ask(REQUEST, {**options, **chosen}, (ACK, NAK), limits.DATAGRAM.seconds):
                 return reply if reply.options[KIND][0] == ACK else None
-        return None
+        raise socket.timeout("no acknowledgement")
 
 
 def _addresses(value: bytes) -> list[str]:
@@ -150,24 +151,43 @@ def _boot_file(name: str, client: str, expected: str, reply: Reply | None) -> Ro
 def machine(device: str, own: str, expected: dict[str, Any]) -> list[Row]:
     """The rows of one declared machine."""
     client, name = Client(device, own, expected["mac"]), expected["name"]
-    lease = client.lease(PXE)
+    lease = _or_none(f"lease {name}", partial(client.lease, PXE))
     if lease is None:
         return [Row(f"lease {name}", expected["address"], "no lease", False)]
     return [
         compare(f"lease {name}", expected["address"], lease.address),
         _options(name, expected, lease),
         _boot_file(name, "PXE", expected["bootFile"]["pxe"], lease),
-        _boot_file(name, "iPXE", expected["bootFile"]["ipxe"], client.offer(IPXE)),
+        _boot_file(
+            name,
+            "iPXE",
+            expected["bootFile"]["ipxe"],
+            _or_none(f"offer to iPXE on {name}", partial(client.offer, IPXE)),
+        ),
     ]
 
 
-def machines(device: str, own: str, rows: list[dict[str, Any]]) -> list[Row]:
+def _or_none(what: str, ask: Callable[[], Reply | None]) -> Reply | None:
+    try:
+        return patiently(what, ask)
+    except socket.timeout:
+        return None
+
+
+def machines(device: str, own: str, rows: list[dict[str, Any]], answered: threading.Event) -> list[Row]:
     """The rows of every declared machine, asked for side by side: a silent server costs the patience only once."""
-    return gather([(f"lease {expected['name']}", partial(machine, device, own, expected)) for expected in rows])
+    try:
+        return gather([(f"lease {expected['name']}", partial(machine, device, own, expected)) for expected in rows])
+    finally:
+        answered.set()
 
 
-def stranger(device: str, own: str) -> list[Row]:
-    """A card that no machine has gets no offer."""
-    reply = Client(device, own, own).ask(DISCOVER, PXE, (OFFER,), UNKNOWN_PATIENCE)
+def stranger(device: str, own: str, answered: threading.Event) -> list[Row]:
+    """A card that no machine has gets no offer, not even after all others have been `answered`: a slow server."""
+    while True:
+        last = answered.is_set()
+        reply = Client(device, own, own).ask(DISCOVER, PXE, (OFFER,), limits.UNKNOWN_CARD.seconds)
+        if reply or last:
+            break
     got = f"offer of {reply.address}" if reply else "no offer"
     return [compare(f"lease for the unknown card {own}", "no offer", got)]

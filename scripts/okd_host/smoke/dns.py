@@ -10,10 +10,11 @@ import socket
 import struct
 from functools import partial
 
+from okd_host import limits
 from okd_host.smoke.table import Row, compare, each
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12}
-TRIES, PATIENCE = 3, 3.0
+TRIES = 3
 
 
 def question(name: str, kind: str, ident: bytes) -> bytes:
@@ -59,7 +60,7 @@ def answers(data: bytes, kind: str) -> list[str]:
 
 
 def _tcp(server: str, asked: bytes) -> bytes:
-    with socket.create_connection((server, 53), timeout=PATIENCE) as connection:
+    with socket.create_connection((server, 53), timeout=limits.SMOKE_ANSWER.seconds) as connection:
         connection.sendall(struct.pack("!H", len(asked)) + asked)
         data = b""
         while len(data) < 2 or len(data) < 2 + struct.unpack("!H", data[:2])[0]:
@@ -73,7 +74,7 @@ def _tcp(server: str, asked: bytes) -> bytes:
 def _udp(server: str, asked: bytes) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.connect((server, 53))
-        link.settimeout(PATIENCE)
+        link.settimeout(limits.DATAGRAM.seconds)
         for attempt in range(TRIES):
             link.send(asked)
             try:

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from okd_host import limits
 from okd_host.smoke import dns
-from okd_host.smoke.table import Row, broken, compare, each
+from okd_host.smoke.table import Row, broken, compare, each, patiently
 
-PATIENCE = 15.0
 PORT = 8080
 BODY = 65536
 
@@ -26,13 +26,13 @@ class _At(http.client.HTTPConnection):
     """A connection to a known address for a host's name; over TLS when given a context."""
 
     def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(host, port, timeout=PATIENCE)
+        super().__init__(host, port, timeout=limits.SMOKE_ANSWER.seconds)
         self._address = address
         self._context = context
 
     def connect(self) -> None:
         """Connect to the address, and verify the name in the certificate."""
-        self.sock = socket.create_connection((self._address, self.port), PATIENCE)
+        self.sock = socket.create_connection((self._address, self.port), limits.SMOKE_ANSWER.seconds)
         if self._context:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
 
@@ -52,7 +52,7 @@ def files(server: str, paths: list[str]) -> list[Row]:
     """One row for each path on the boot server."""
 
     def ask(path: str) -> Row:
-        status, size = get(http.client.HTTPConnection(server, PORT, timeout=PATIENCE), path)
+        status, size = get(http.client.HTTPConnection(server, PORT, timeout=limits.SMOKE_ANSWER.seconds), path)
         return Row(f"HTTP {path}", "200", f"{status}, {size} bytes", status == 200 and size > 0)
 
     return each([(f"HTTP {path}", "200", partial(ask, path)) for path in paths])
@@ -73,8 +73,10 @@ def registry(server: str, expected: dict[str, Any]) -> list[Row]:
 
     try:
         return [
-            compare(f"{check} with the password, TLS verified", 200, ask(expected["password"])),
-            compare(f"{check} with a wrong password", 401, ask("this-is-not-the-password")),
+            compare(
+                f"{check} with the password, TLS verified", 200, patiently(check, partial(ask, expected["password"]))
+            ),
+            compare(f"{check} with a wrong password", 401, patiently(check, partial(ask, "this-is-not-the-password"))),
         ]
     except (OSError, IndexError, ValueError, http.client.HTTPException) as error:
         return [broken(f"{check}, TLS verified", "200 with the password, 401 with a wrong one", error)]
@@ -84,11 +86,11 @@ def load_balancer(server: str, expected: dict[str, Any]) -> list[Row]:
     """One row for each port, which must accept, and one for the page of statistics."""
 
     def accepts(port: int) -> Row:
-        socket.create_connection((server, port), PATIENCE).close()
+        socket.create_connection((server, port), limits.SMOKE_ANSWER.seconds).close()
         return Row(f"load balancer port {port}", "accepts", "accepts", True)
 
     def statistics() -> Row:
-        status, _ = get(http.client.HTTPConnection(server, expected["stats"], timeout=PATIENCE), "/")
+        status, _ = get(http.client.HTTPConnection(server, expected["stats"], timeout=limits.SMOKE_ANSWER.seconds), "/")
         return compare("load balancer statistics", 200, status)
 
     ports = [(f"load balancer port {port}", "accepts", partial(accepts, port)) for port in expected["ports"]]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from okd_host import report
+from okd_host import limits, report
 
+BEGAN = time.monotonic()
+Answer = TypeVar("Answer")
 HEADER = ("check", "expected", "got", "result")
 
 
@@ -40,8 +43,20 @@ def broken(check: str, expected: object, error: BaseException) -> Row:
     return Row(check, str(expected), got[:140], False)
 
 
+def patiently(what: str, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns, asked again while its peer is silent. Raises socket.timeout when it stays so."""
+    while True:
+        try:
+            return ask()
+        except socket.timeout:
+            waited = time.monotonic() - BEGAN
+            if waited > limits.SMOKE.seconds:
+                raise
+            report.say(f"  no answer yet: {what} ({waited:.0f} s)")
+
+
 def each(items: Sequence[tuple[str, str, Callable[[], Row]]]) -> list[Row]:
-    """The rows of (check, expected, ask), one after the other; a server that is silent once is not asked again."""
+    """The rows of (check, expected, ask), one after the other; a server that stays silent is not asked again."""
     rows: list[Row] = []
     silent = ""
     for check, expected, ask in items:
@@ -49,7 +64,7 @@ def each(items: Sequence[tuple[str, str, Callable[[], Row]]]) -> list[Row]:
             rows.append(Row(check, expected, f"not asked: no answer to {silent}", False))
             continue
         try:
-            rows.append(ask())
+            rows.append(patiently(check, ask))
         except socket.timeout as error:
             rows.append(broken(check, expected, error))
             silent = check

@@ -9,16 +9,17 @@ import socket
 import struct
 from functools import partial
 
+from okd_host import limits
 from okd_host.smoke.table import Row, each
 
-TRIES, PATIENCE, BLOCK = 3, 3.0, 1400
+TRIES, BLOCK = 3, 1400
 DATA, ACK, ERROR, OPTIONS = 3, 4, 5, 6
 
 
 def fetch(server: str, path: str) -> int:
     """The size of the file `path`, read to its end. Raises OSError or ValueError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
-        link.settimeout(PATIENCE)
+        link.settimeout(limits.DATAGRAM.seconds)
         request = struct.pack("!H", 1) + b"\0".join((path.encode(), b"octet", b"blksize", str(BLOCK).encode(), b""))
         # The answers come from a port of their own.
         last, target, wanted, size, block = request, (server, 69), 1, 0, 512

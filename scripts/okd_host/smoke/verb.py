@@ -13,6 +13,7 @@ expected | got | result`; fails when any row does.
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -23,11 +24,11 @@ from okd_host.smoke import dhcp, dns, http, netns, ntp, table, tftp
 
 def rows(document: dict[str, Any], mac: str) -> list[table.Row]:
     """Every row, from inside the namespace."""
-    server = document["services"]["address"]
+    server, answered = document["services"]["address"], threading.Event()
     return table.gather(
         [
-            ("leases", partial(dhcp.machines, netns.INNER, mac, document["machines"])),
-            ("unknown card", partial(dhcp.stranger, netns.INNER, mac)),
+            ("leases", partial(dhcp.machines, netns.INNER, mac, document["machines"], answered)),
+            ("unknown card", partial(dhcp.stranger, netns.INNER, mac, answered)),
             ("names", partial(dns.records, server, document["records"])),
             ("time", partial(ntp.check, document["ntp"]["server"], document["ntp"]["maxOffsetSeconds"])),
             ("TFTP", partial(tftp.check, server, document["tftp"])),
