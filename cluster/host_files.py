@@ -70,8 +70,8 @@ class Bundle:
 
     `owns` are directories whose other files are removed. `reload` is empty for a daemon that reads its files at each
     request or can only be restarted. `restart_on` are globs of files whose change the running daemon cannot take up.
-    `unit_files` are systemd's, and travel with those of all services (units.py): reading them takes systemd seconds each
-    time. A bundle that does not `start` its units restarts those that run when their own unit file changed. One
+    `unit_files` are systemd's, and travel with those of all services (units.py): reading them takes systemd seconds
+    each time. A bundle that does not `start` its units restarts those that run when their own unit file changed. One
     `on_data_volume` waits until that is mounted.
     """
 

@@ -1,5 +1,6 @@
 """How long anything waits: the one table of limits, for the program, the host agent and the lab, each with its reason.
 
+Owns the numbers, and what kinds of limits there are. Does not own the waiting, nor install.limits of the settings.
 A machine that is slow or busy is no machine that failed. A `Wait` is for work that goes on, or a peer that will come:
 ten minutes at the least, with progress lines that say what is waited for; what is known to be gone (a process that
 exited, a unit that failed, a refused connection after an answer) ends it at once. A `Try` is one question inside a wait
@@ -89,6 +90,7 @@ GRACE = Wait(1800, "a wait of the agent ends by its own limit, with words that s
 # The lab.
 LAB_DAEMON = Wait(600, "libvirtd, the upstream's servers and the lab's namespaces come up")
 LAB_TOOL = Wait(3600, "openssl, gpg, oc and qemu-img on a machine that compiles beside")
+OFFICIAL = Glance(5, "an official download that is not there at once is built from its sources instead")
 LAB_END = Glance(30, "what was told to end and has not is killed then; nothing waits for its last words")
 
 TABLE = {name: limit for name, limit in globals().items() if isinstance(limit, (Wait, Try, Glance))}

@@ -62,7 +62,7 @@ def _run(argv: list[str], document: str) -> subprocess.CompletedProcess[str] | N
         except subprocess.TimeoutExpired:
             given = None
             pulumi.log.info(
-                f"waiting for the services host to say how old its ignition configs are ({waited + HEARTBEAT_SECONDS} s)",
+                f"waiting for the services host: the age of its ignition configs ({waited + HEARTBEAT_SECONDS} s)",
                 ephemeral=True,
             )
             continue

@@ -78,7 +78,7 @@ class Installation(pulumi.ComponentResource):
             for row in self._plan.bootstrap_machines:
                 self._machine(row, before)
             self.bootstrap = pulumi.Output.from_input({"state": BOOTSTRAPPED, "machine": False})
-            control_plane, alive = self._rolling(self._plan.of_role("control-plane"), before), before
+            control_plane, alive = self._rolling(self._plan.of_role("control-plane"), before, made_after=before), before
         config = self._command(
             "compute-config",
             "worker-config",
@@ -86,7 +86,14 @@ class Installation(pulumi.ComponentResource):
             after=alive,
             triggers=[args.ignition_digest],
         )
-        compute = self._rolling(self._plan.of_role("compute"), [config], control_plane[-1:])
+        # A first installation's compute machines boot beside the control plane, and ask for their machine config until
+        # that serves it; later ones take the ignition configs that the cluster has by then.
+        compute = self._rolling(
+            self._plan.of_role("compute"),
+            [config],
+            control_plane[-1:],
+            made_after=before if self._plan.bootstraps else [config],
+        )
         complete = self._command(
             "complete",
             "await-install",
@@ -126,15 +133,23 @@ class Installation(pulumi.ComponentResource):
         return members, [departed]
 
     def _rolling(
-        self, rows: Sequence[MachineRow], after: Sequence[pulumi.Resource], behind: Sequence[pulumi.Resource] = ()
+        self,
+        rows: Sequence[MachineRow],
+        after: Sequence[pulumi.Resource],
+        behind: Sequence[pulumi.Resource] = (),
+        *,
+        made_after: Sequence[pulumi.Resource],
     ) -> list[pulumi.Resource]:
-        """New machines are made all at once; one that has joined waits for the one before it to be Ready again."""
+        """New machines are made all at once; one that has joined waits for the one before it to be Ready again.
+
+        They join `after`, and are made `made_after`.
+        """
         members: list[pulumi.Resource] = []
         previous = list(behind)
         for row in rows:
             joined_before = row.name in self._plan.before.members
             waits = previous if joined_before else []
-            members.append(self._joined(self._machine(row, [*after, *waits]), after))
+            members.append(self._joined(self._machine(row, [*made_after, *waits]), after))
             previous = members[-1:] if joined_before else previous
         return members
 

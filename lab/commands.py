@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Commands:
         with (
             self._unsalted(),
             subprocess.Popen(
-                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.PIPE,
+                self.where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             ) as child,
         ):  # fmt: skip
@@ -94,14 +94,16 @@ class Commands:
             self._unsalted(),
             _patient(),
             subprocess.Popen(
-                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=entry, text=True
+                self.where(argv), env=self.environment, cwd=checkout.ROOT, stdin=entry, text=True
             ) as child,
         ):
             child.communicate(stdin)
             return child.returncode
 
-    def followed(self, argv: Sequence[str]) -> tuple[int, list[str]]:
+    def followed(self, argv: Sequence[str], heard: Callable[[str], None] = lambda line: None) -> tuple[int, list[str]]:
         """Run a command, show what it prints as it comes; return its exit code and the last lines.
+
+        `heard` is called with each line.
 
         When it fails in words that leave alone who reads them, say what to do.
         """
@@ -113,19 +115,21 @@ class Commands:
             self._unsalted(),
             _patient(),
             subprocess.Popen(
-                self._where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.DEVNULL,
+                self.where(argv), env=self.environment, cwd=checkout.ROOT, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             ) as child,
         ):  # fmt: skip
             assert child.stdout is not None
             for line in child.stdout:
                 print(line, end="", flush=True)
+                heard(line)
                 kept.append(line.rstrip("\n"))
         for remedy in remedies.of(kept) if child.returncode else ():
             say(f"to do: {remedy}")
         return child.returncode, list(kept)
 
-    def _where(self, argv: Sequence[str]) -> list[str]:
+    def where(self, argv: Sequence[str]) -> list[str]:
+        """The words that run a command where the stack's libvirt and networks are."""
         return namespaces.join(list(argv), directory=checkout.ROOT) if self.in_lab else list(argv)
 
     @contextmanager

@@ -39,11 +39,12 @@ def say(text: str, to: TextIO | None = None) -> None:
 
 
 @contextmanager
-def step(what: str, *, log: Path | None = None) -> Iterator[None]:
+def step(what: str, *, log: Path | None = None, expected: float | None = None) -> Iterator[None]:
     """Announce a step, tell every five seconds that it still runs, and say how long it took.
 
-    With `log`, the last line of that file is shown beside the elapsed time.
+    With `log`, the last line of that file is shown beside the elapsed time; `expected` is in seconds.
     """
+    whole = f" of about {expected:.0f} s" if expected else ""
     say(what)
     begin = time.monotonic()
     done = threading.Event()
@@ -52,7 +53,7 @@ def step(what: str, *, log: Path | None = None) -> Iterator[None]:
         while not done.wait(_INTERVAL_SECONDS):
             last = tail(log, 1) if log else []
             note = f" ({last[0][:80]})" if last else ""
-            say(f"  … {what}: {time.monotonic() - begin:.0f} s{note}")
+            say(f"  … {what}: {time.monotonic() - begin:.0f} s{whole}{note}")
 
     reminder = threading.Thread(target=remind, daemon=True)
     reminder.start()
@@ -77,6 +78,7 @@ def run(
     env: Mapping[str, str] | None = None,
     remedy: str = "",
     append: bool = False,
+    expected: float | None = None,
 ) -> str:
     """Run a command with stdout and stderr in `log` and return what it printed.
 
@@ -85,7 +87,7 @@ def run(
     """
     what = step or " ".join(str(word) for word in argv[:4])
     if step:
-        with _announced(step, log=log):
+        with _announced(step, log=log, expected=expected):
             return _run(argv, what, log, cwd, env, remedy, append)
     return _run(argv, what, log, cwd, env, remedy, append)
 

@@ -6,12 +6,16 @@ what has to stand before it. Standard library only.
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cluster import limits
 from lab import consoles, facts
 from lab.commands import Commands
+from lab.outlook import PROBE, Outlook
 from lab.progress import StepFailed, say
 
 
@@ -28,7 +32,19 @@ def run(commands: Commands) -> tuple[int, list[str]]:
     argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", commands.stack, "--non-interactive"]
     say(f"running: {' '.join(argv)}")
     colour = ["--color", "always"] if sys.stdout.isatty() else []
-    return commands.followed([*argv, *colour])
+    return commands.followed([*argv, *colour], Outlook(lambda answered: _await_ssh(commands, answered)).heard)
+
+
+def _await_ssh(commands: Commands, answered: Callable[[], None]) -> None:
+    """Call `answered` once the SSH server of the stack's services host has greeted; in a thread of its own."""
+
+    def wait() -> None:
+        address = facts.of(commands.stack).uplink
+        argv = commands.where([sys.executable, "-c", PROBE, address, str(limits.SERVICES_ANSWER.seconds)])
+        if subprocess.run(argv, capture_output=True, check=False).stdout.startswith(b"answered"):
+            answered()
+
+    threading.Thread(target=wait, daemon=True, name="first SSH").start()
 
 
 def say_consoles(commands: Commands, told: Sequence[str]) -> None:

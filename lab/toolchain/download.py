@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cluster import limits
 from lab.progress import say, step
 
-_PATIENCE_SECONDS = 5.0
 _CHUNK = 1 << 20
 
 
@@ -40,7 +40,7 @@ def reachable(host: str) -> bool:
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(_PATIENCE_SECONDS)
+    thread.join(limits.OFFICIAL.seconds)
     return bool(answers)
 
 
@@ -79,7 +79,7 @@ def _published(url: str, name: str) -> str:
 
 
 def _read(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=_PATIENCE_SECONDS) as answer:
+    with urllib.request.urlopen(url, timeout=limits.OFFICIAL.seconds) as answer:
         data = io.BytesIO()
         shutil.copyfileobj(answer, data, _CHUNK)
         return data.getvalue()

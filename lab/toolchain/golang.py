@@ -13,10 +13,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab import pace
 from lab.checkout import LOGS, cache
 from lab.progress import StepFailed, run, say
 from lab.toolchain.versions import at_least
@@ -87,15 +89,19 @@ def _build(
         env=environment,
         remedy=f"allow Go to reach its module proxy (GOPROXY is {environment['GOPROXY']})",
     )
+    began = time.monotonic()
     run(
         argv,
         step=f"building {binary} with {version}",
+        expected=pace.expected(binary),
         log=log,
         cwd=directory,
         env=environment,
         append=True,
         remedy="see the log; the modules are pinned, so a clean Go installation builds them",
     )
+    if told := pace.took(binary, time.monotonic() - began):
+        say(told)
 
 
 def sources(module: Path, path: str) -> Path:

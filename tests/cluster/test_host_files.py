@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from fnmatch import fnmatch
 from typing import Any
 
@@ -41,6 +42,7 @@ def documents(plan: Plan) -> dict[str, dict[str, Any]]:
 
 def test_the_services(plan: Plan) -> None:
     assert [bundle.service for bundle in plan.bundles] == [
+        "units",
         "firewall",
         "time",
         "dns",
@@ -84,10 +86,12 @@ def test_no_two_bundles_deliver_or_own_the_same_place(plan: Plan) -> None:
 
 
 def test_every_daemon_is_enabled_watched_and_restarted_after_a_failure(plan: Plan) -> None:
-    for bundle in plan.bundles:
+    for bundle in plan.services:
         if bundle.service == "trust":
             continue
-        units = [file for file in bundle.files if file.path.startswith("/etc/systemd/system/")]
+        units = bundle.unit_files
+        assert not [file for file in bundle.files if file.path.startswith("/etc/systemd/")], "units travel together"
+        assert set(units) <= set(plan.units.files)
         assert bundle.units
         assert any("Restart=always" in str(file.text) for file in units), bundle.service
         assert any("is-active" in health.argv for health in bundle.health), bundle.service
@@ -147,7 +151,10 @@ def test_selinux_is_fedoras_alone() -> None:
 
 def test_the_registry_waits_for_its_data_volume(plan: Plan) -> None:
     registry = next(bundle for bundle in plan.bundles if bundle.service == "registry")
-    assert any("RequiresMountsFor=/var/lib/okd-registry" in str(file.text) for file in registry.files)
+    assert any("RequiresMountsFor=/var/lib/okd-registry" in str(file.text) for file in registry.unit_files)
+    assert [bundle.service for bundle in plan.bundles if bundle.on_data_volume] == ["registry"]
+    mount = next(file for file in plan.units.files if file.path.endswith(f"/{plan.storage_document()['unit']}"))
+    assert "Where=/var/lib/okd-registry\n" in str(mount.text)
     assert plan.storage_document()["mountPoint"] == "/var/lib/okd-registry"
 
 
@@ -175,4 +182,19 @@ def test_a_missing_value_is_an_error() -> None:
 def test_packages_are_listed_once_and_cover_every_bundle(plan: Plan) -> None:
     assert len(plan.packages) == len(set(plan.packages))
     assert {package for bundle in plan.bundles for package in bundle.packages} <= set(plan.packages)
-    assert plan.packages_document()["manager"] in ("apt", "dnf")
+    assert plan.host_document()["packages"]["manager"] in ("apt", "dnf")
+
+
+def test_systemds_files_are_delivered_as_one_and_start_nothing(plan: Plan) -> None:
+    document = plan.units.document(VALUES, HASHES)
+    assert document["starts"] is False
+    assert set(document["units"]) == {unit for bundle in plan.services for unit in bundle.units}
+    assert all(entry["path"].startswith("/etc/systemd/system/") for entry in document["files"])
+    assert not document["reload"]
+
+
+def test_systemd_gives_a_daemon_and_the_data_volume_as_long_as_the_agent_does(plan: Plan) -> None:
+    for file in plan.units.files:
+        assert re.search(r"^(TimeoutStartSec|TimeoutSec|JobRunningTimeoutSec)=1800$", str(file.text), re.MULTILINE), (
+            file
+        )

@@ -27,7 +27,7 @@ def test_the_api_is_behind_the_control_plane_with_bootstrap_as_backup(hard_way: 
 def test_the_api_is_checked_by_readyz(hard_way: Plan) -> None:
     api = rows(hard_way)[6443]
     assert "httpchk GET /readyz HTTP/1.0" in api.options
-    assert api.check == "check check-ssl verify none inter 10s fall 2 rise 3"
+    assert api.check == "check check-ssl verify none inter 10s fastinter 2s downinter 5s fall 2 rise 3"
 
 
 def test_ingress_goes_to_compute(hard_way: Plan) -> None:

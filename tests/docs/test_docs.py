@@ -127,7 +127,7 @@ def test_the_services_named_are_the_plans() -> None:
     shown = re.search(r"The services, one resource each: (.*?)\.\s", text, re.DOTALL)
     assert shown
     plan = Plan.of(Settings.parse(stack_config("dev"), "dev"))
-    assert CODE.findall(shown[1]) == [bundle.service for bundle in plan.bundles]
+    assert CODE.findall(shown[1]) == [bundle.service for bundle in plan.services]
 
 
 def test_the_files_said_to_touch_the_provider_are_those_that_import_it() -> None:

@@ -135,7 +135,7 @@ def test_without_the_http_servers_group_nothing_is_made(site: Site) -> None:
 
 def test_a_clock_that_is_not_synchronised_makes_no_certificates(site: Site) -> None:
     site.clock("allow 127.0.0.1\n")
-    snippet = "from okd_host.ignition import clock; clock.WAIT = 1.0"
+    snippet = "from okd_host import limits; limits.CLOCK = limits.Wait(1, 'a test')"
     message = refused(site, document(), snippet)
     assert (
         "stage 2/8 clock failed: this host's clock is not synchronised after 1 s: no time server has answered"

@@ -31,6 +31,12 @@ class Agent:
         """A module of the agent, such as `installation.join`."""
         return importlib.import_module(f"okd_host.{name}")
 
+    def waits(self, name: str, seconds: float) -> None:
+        """Have a limit of the agent's table end after so many seconds, in this test."""
+        limits = self.load("limits")
+        assert name in limits.TABLE
+        setattr(limits, name, limits.TABLE[name]._replace(seconds=seconds))
+
     @property
     def failed(self) -> type[Exception]:
         """What a verb raises that cannot go on."""

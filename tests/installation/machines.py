@@ -86,7 +86,7 @@ class Machines:
     def __getitem__(self, name: str) -> Machine:
         return next(one for one in self.known.values() if one.name == name)
 
-    def run(self, machine: Any, command: str, limit: float = 0, heartbeat: Any = None) -> Any:
+    def run(self, machine: Any, command: str, limit: float = 0, heartbeat: Any = None, **_: Any) -> Any:
         found = self.known[machine.address]
         if not found.on:
             return self._result(255, "ssh: connect to host: No route to host")

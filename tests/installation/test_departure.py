@@ -127,7 +127,7 @@ def test_it_leaves_the_load_balancer_and_switches_itself_off(site: Site, capsys:
 
 
 def test_nothing_is_changed_while_the_control_plane_needs_it(site: Site, agent: Any) -> None:
-    site.departure.SETTLE = 0.3
+    agent.waits("HANDOVER", 0.3)
     site.apis[1].fail = 500
     with pytest.raises(agent.failed) as caught:
         site.leave()
@@ -144,7 +144,7 @@ def test_nothing_is_changed_while_the_control_plane_needs_it(site: Site, agent: 
 def test_a_machine_that_serves_no_machine_config_holds_it_back(
     site: Site, agent: Any, fault: str, tmp_path: Path
 ) -> None:
-    site.departure.SETTLE = 0.3
+    agent.waits("HANDOVER", 0.3)
     if fault == "silent":
         site.configs[2].close()
     elif fault == "unwell":
@@ -236,7 +236,7 @@ def test_a_bootstrap_that_cannot_be_logged_in_to_is_left_to_the_hypervisor(site:
 
 
 def test_one_that_stays_on_is_named(site: Site, agent: Any) -> None:
-    site.departure.OFF_LIMIT = 0.2
+    agent.waits("POWER_OFF", 0.2)
     site.machines["bootstrap"].stays = True
     with pytest.raises(agent.failed, match="does not switch itself off") as caught:
         site.leave()

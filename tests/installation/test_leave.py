@@ -76,7 +76,7 @@ def world(agent: Agent, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monkey
     leave, shell, commands = (agent.load(name) for name in ("installation.leave", "installation.shell", "commands"))
     monkeypatch.setattr(leave, "BIN", str(tmp_path))
     monkeypatch.setattr(leave, "PAUSE", 0.02)
-    monkeypatch.setattr(leave, "PATIENCE", 0.5)
+    agent.waits("API_SILENCE", 0.5)
 
     def power_off(row: Any) -> Any:
         made.steps.append(f"power off {row.address}, drained {len(made.drained())} times")
@@ -103,7 +103,7 @@ def test_a_machine_that_is_made_anew_is_drained_and_shut_down_and_keeps_its_node
     node = world.api.get(NODE)
     assert node["spec"] == {"unschedulable": True}
     assert node["metadata"]["annotations"] == {"okd-libvirt/cordoned": "leave b1"}
-    assert world.steps == ["power off 192.168.200.20, drained 1 times", "await compute-0 off, 60 s at most"]
+    assert world.steps == ["power off 192.168.200.20, drained 1 times", "await compute-0 off, 900 s at most"]
     shown = capsys.readouterr().out
     assert "stage 3/5 drain: pods evicted: 2" in shown
     assert result(shown) == {"removed": False}
@@ -187,13 +187,10 @@ def test_without_a_set_there_is_nothing_to_do(world: World, capsys: pytest.Captu
     assert world.drained() == []
 
 
-def test_the_silence_of_an_installed_cluster_is_given_time_to_pass(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_silence_of_an_installed_cluster_is_given_time_to_pass(world: World) -> None:
     world.installed()
     world.api.stop()
-    leave = world.agent.load("installation.leave")
-    monkeypatch.setattr(leave, "PATIENCE", 20)
+    world.agent.waits("API_SILENCE", 600)
     with meanwhile(world.api.start, pause=0.3):
         world.leaves()
     assert len(world.drained()) == 1

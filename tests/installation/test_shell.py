@@ -175,14 +175,14 @@ def test_a_forgotten_machine_may_come_back_with_other_keys(shell: Any, server: S
 def test_a_shutdown_that_cuts_the_connection_is_told_from_one_that_was_never_heard(
     shell: Any, row: Any, agent: Any, code: int, output: str, told: bool
 ) -> None:
-    shell.run = lambda row, command: agent.load("commands").Result(code, output)
+    shell.run = lambda row, command, *_, **__: agent.load("commands").Result(code, output)
     assert (shell.power_off(row()).code == 0) is told
 
 
 def test_the_last_line_of_a_journal_or_why_there_is_none(shell: Any, row: Any, agent: Any) -> None:
     answers = [(0, "earlier\nNov 21 kubelet: last\n\n"), (0, ""), (255, "No route to host")]
     result = agent.load("commands").Result
-    shell.run = lambda row, command, limit: result(*answers.pop(0))
+    shell.run = lambda row, command, *_, **__: result(*answers.pop(0))
     assert shell.last_line(row(), "kubelet") == "Nov 21 kubelet: last"
     assert shell.last_line(row(), "kubelet") == "the journal of compute-0 is empty for -u kubelet"
     assert shell.last_line(row()) == "compute-0 gives no journal over SSH: No route to host"

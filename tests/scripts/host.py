@@ -61,6 +61,7 @@ class Host:
         assert self.keeper.stdout.readline() == b"ready\n", "the namespaces cannot be made"
         children = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children")
         self.first = int(children.read_text().split()[0])
+        self.scripts = str(SCRIPTS)
 
     def close(self) -> None:
         self.keeper.kill()
@@ -81,7 +82,20 @@ class Host:
         return self.run("sh", "-c", script, check=check)
 
     def agent_argv(self, *arguments: str, before: Sequence[str] = ()) -> list[str]:
-        return self.argv([*before, "env", f"PYTHONPATH={SCRIPTS}", "/usr/bin/python3", "-m", "okd_host", *arguments])
+        return self.argv(
+            [*before, "env", f"PYTHONPATH={self.scripts}", "/usr/bin/python3", "-m", "okd_host", *arguments]
+        )
+
+    def waits(self, **seconds: float) -> None:
+        """Have limits of the agent's table end after so many seconds on this host: `waits(HEALTH=2)`."""
+        if self.scripts == str(SCRIPTS):
+            self.scripts = "/mnt/agent"
+            self.sh(f"mkdir {self.scripts}")
+            self.run("cp", "-aL", f"{SCRIPTS}/okd_host", f"{self.scripts}/okd_host")
+        for name, end in seconds.items():
+            change = rf"s/^{name} = (Wait|Try|Glance)\([0-9. *]+,/{name} = \1({end},/"
+            self.run("sed", "-E", "-i", change, f"{self.scripts}/okd_host/limits.py")
+            assert f"{name} = " in self.run("grep", f"^{name} = .*({end},", f"{self.scripts}/okd_host/limits.py")
 
     def start_agent(self, verb: str, document: Any) -> subprocess.Popen[str]:
         """The agent at work; `kill_agent` ends it as a crash would."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.scripts.host import SCRIPTS, Host
+from tests.scripts.host import Host
 
 pytestmark = pytest.mark.daemons
 
@@ -183,21 +182,8 @@ def broken_at_run_time() -> dict[str, Any]:
     return document("three", health=[{"name": "never", "argv": ["sh", "-c", "echo the page is wrong; exit 7"]}])
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[Host], None]:
-    """Shorten the host's patience with health checks: 2 s instead of 25 s."""
-
-    def shorten(host: Host) -> None:
-        host.sh("mkdir /run/agent")
-        host.run("cp", "-a", f"{SCRIPTS}/okd_host", "/run/agent/okd_host")
-        host.run("sed", "-i", "s/^LIMIT = .*/LIMIT = 2.0/", "/run/agent/okd_host/health.py")
-        monkeypatch.setattr("tests.scripts.host.SCRIPTS", "/run/agent")
-
-    return shorten
-
-
-def test_an_unhealthy_service_gets_everything_back(served: Host, impatient: Callable[[Host], None]) -> None:
-    impatient(served)
+def test_an_unhealthy_service_gets_everything_back(served: Host) -> None:
+    served.waits(HEALTH=2)
     served.sh(f"ln -s /etc/hostname {PAGES}/link; echo keep > {PAGES}/stray; chmod 640 {PAGES}/stray")
     bad = broken_at_run_time()
     bad["files"] += [row(f"{PAGES}/link", ["no link"]), row("/etc/haproxy/new/deep/file", ["new"])]
@@ -234,8 +220,8 @@ def test_a_daemon_that_dies_on_the_new_files_is_brought_back(served: Host) -> No
     assert page(served) == "one"
 
 
-def test_a_failed_first_delivery_leaves_nothing(host: Host, impatient: Callable[[Host], None]) -> None:
-    impatient(host)
+def test_a_failed_first_delivery_leaves_nothing(host: Host) -> None:
+    host.waits(HEALTH=2)
     original = host.read(CONFIG)
     done = host.agent("deliver", document=broken_at_run_time())
     assert done.returncode == 1

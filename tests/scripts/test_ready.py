@@ -12,7 +12,7 @@ from tests.scripts.host import Host
 
 pytestmark = pytest.mark.daemons
 
-VERBS = ["ready", "packages", "storage", "secrets", "deliver", "fetch", "smoke", "node-join"]
+VERBS = ["prepare", "ready", "packages", "storage", "secrets", "deliver", "fetch", "smoke", "node-join"]
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def test_errors_of_the_first_boot_are_told(booting: Host) -> None:
 
 
 def test_a_first_boot_that_never_ends_is_given_up(booting: Host) -> None:
-    done = booting.agent("ready", document={"timeoutSeconds": 1})
+    booting.waits(FIRST_BOOT=1)
+    done = booting.agent("ready", document={})
     assert done.returncode == 1
     assert "cloud-init is not done after 1 s" in done.stderr
 

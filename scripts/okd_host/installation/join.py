@@ -95,10 +95,10 @@ class Join:
     def booted(self) -> tuple[bool, str]:
         """Whether it has got to its ignition config, or further."""
         self.welcome()
-        if self.asked:
-            return True, "it has asked for its certificates already"
         seen = self.boot.look()
         self.step = seen.stage
+        if not seen.done and self.asked:
+            return True, "it has asked for its certificates already"
         if not seen.done:
             return False, f"{self.row.name}: {seen.stage} (so far: {seen.detail})"
         if problems := self.boot.problems():
