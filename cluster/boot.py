@@ -15,7 +15,7 @@ from cluster.host_os import BOOT_LOG, HTTP_ROOT, LEASES, REPORT_LOG, TOOLS
 from cluster.machines import Machine
 from cluster.render import render
 from cluster.site import Site
-from cluster.units import PROBE_SECONDS, active
+from cluster.units import PROBE_SECONDS
 
 SCRIPTS, IMAGES = "boot", "images"
 
@@ -113,7 +113,6 @@ def bundle(site: Site) -> Bundle:
         owns=(profiles, f"{HTTP_ROOT}/{SCRIPTS}"),
         units=(daemon.unit,),
         health=(
-            active(daemon),
             *(_served(site, name) for name in ("lpxelinux.0", "pxelinux.cfg/default")),
         ),
     )

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.render import render
 from cluster.site import Site
-from cluster.units import AFTER_NETWORK, active, drop_in, prints
+from cluster.units import AFTER_NETWORK, drop_in, prints
 
 TTL_SECONDS = 300
 
@@ -148,7 +148,6 @@ def bundle(site: Site) -> Bundle:
         units=(daemon.unit, *also),
         reload=("systemctl", "reload-or-restart", daemon.unit, *also) if also else ("systemctl", "reload", daemon.unit),
         health=(
-            active(daemon),
             _answers(site.services_address, f"{site.services_fqdn} A", str(site.services_address)),
             *(
                 _answers(site.services_address, f"-x {machine.address}", f"{machine.fqdn}.")

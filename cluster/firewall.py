@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cluster.host_files import Bundle, Check, HostFile
 from cluster.render import render
 from cluster.site import Site
-from cluster.units import active, drop_in, prints
+from cluster.units import drop_in, prints
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ def bundle(site: Site) -> Bundle:
         reload=("firewall-cmd", "--reload"),
         restart_on=(daemon.config,),
         health=(
-            active(daemon),
             prints("both sides are in their zones", held, "2"),
         ),
     )

@@ -10,7 +10,7 @@ from cluster.host_files import Bundle, Check, HostFile
 from cluster.host_os import BOOT_LOG, HTTP_ROOT, REPORT_LOG
 from cluster.render import render
 from cluster.site import HTTP_PORT, Site
-from cluster.units import PROBE_SECONDS, active, drop_in, prints
+from cluster.units import PROBE_SECONDS, drop_in, prints
 
 
 def bundle(site: Site) -> Bundle:
@@ -37,7 +37,6 @@ def bundle(site: Site) -> Bundle:
         units=(daemon.unit,),
         reload=("systemctl", "reload", daemon.unit),
         health=(
-            active(daemon),
             prints("answers", f"{status} {site.http_url}/no-such-file", "404"),
             prints("takes boot reports", f"{status} {site.http_url}/report?health=1", "204"),
         ),

@@ -13,7 +13,7 @@ from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.machines import Machine
 from cluster.render import render
 from cluster.site import API_PORT, MACHINE_CONFIG_PORT, STATS_PORT, Site
-from cluster.units import PROBE_SECONDS, active, drop_in
+from cluster.units import PROBE_SECONDS, drop_in
 
 # Behind these stands the control plane, and the bootstrap machine until the control plane has taken over.
 API, MACHINE_CONFIG = "api", "machine-config"
@@ -94,7 +94,6 @@ def bundle(site: Site) -> Bundle:
         units=(daemon.unit,),
         reload=("systemctl", "reload", daemon.unit),
         health=(
-            active(daemon),
             *(Health(f"{row.name} accepts", tcp=f"{site.services_address}:{row.port}") for row in rows),
             Health(
                 "shows statistics",

@@ -15,7 +15,7 @@ from cluster.host_os import REGISTRY_MOUNT
 from cluster.render import render
 from cluster.site import REGISTRY_PORT, Site
 from cluster.trust import check_argv
-from cluster.units import AFTER_NETWORK, PROBE_SECONDS, active, drop_in, prints
+from cluster.units import AFTER_NETWORK, PROBE_SECONDS, drop_in, prints
 
 USER = "okd"
 
@@ -85,7 +85,6 @@ def bundle(site: Site) -> Bundle:
         on_data_volume=True,
         restart_on=tuple(file.path for file in files),
         health=(
-            active(daemon),
             prints("asks for a password over verified TLS", f"{status} {site.registry_url}/v2/", "401"),
         ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.render import render
 from cluster.site import Site
-from cluster.units import active, drop_in, listens_udp
+from cluster.units import drop_in, listens_udp
 
 SOURCES = "/etc/chrony/sources.d"
 
@@ -42,7 +42,6 @@ def bundle(site: Site) -> Bundle:
         reload=("chronyc", "reload", "sources"),
         restart_on=(daemon.config,),
         health=(
-            active(daemon),
             Health("answers chronyc", ("chronyc", "-n", "tracking")),
             listens_udp("0.0.0.0", 123),
         ),

@@ -66,11 +66,6 @@ def _escaped(path: str) -> str:
 AFTER_NETWORK = ("Wants=network-online.target", "After=network-online.target")
 
 
-def active(daemon: Daemon) -> Health:
-    """The unit runs."""
-    return Health("runs", ("systemctl", "is-active", "--quiet", daemon.unit))
-
-
 def listens_udp(address: IPv4Address | str, port: int) -> Health:
     """Something is bound to a UDP address and port; `ss` itself succeeds either way."""
     query = f"ss -Hlun 'src {address} and sport = :{port}' | grep -q ."

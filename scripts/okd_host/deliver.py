@@ -45,13 +45,14 @@ def take_back(journal: dict[str, Any], stages: report.Stages) -> str:
     units.reread(paths, time.monotonic(), stages)
     ran = [name for name in before if name not in idle]
     if ran:
-        kind, _ = units.action(units.states(ran), paths, journal["restart_on"], journal["reload"])
+        found = units.states(ran)
+        kind, _ = units.action(found, paths, journal["restart_on"], journal["reload"])
         since = time.time()
         try:
-            units.act(kind, ran, journal["reload"], stages)
+            units.act(kind, found, journal["reload"], stages)
             units.prove(ran, since, stages)
         except report.Failed:
-            units.act("restart", ran, journal["reload"], stages)
+            units.act("restart", units.states(ran), journal["reload"], stages)
             units.prove(ran, since, stages)
     elif journal["reload"] and not before:
         units.act("reload", [], journal["reload"], stages)
@@ -95,7 +96,8 @@ def _serve(
     with stages("units"):
         reread = units.reread(paths, time.monotonic(), stages)
         # A unit file that was just delivered may stand in for one of another state, such as a generated one.
-        enabled = units.enable(units.states(names) if reread else before, stages) if bundle.starts else []
+        before = units.states(names) if reread else before
+        enabled = units.enable(before, stages) if bundle.starts else []
         done = ["daemon-reload"] * reread + [f"enabled {name}" for name in enabled]
         stages.detail = ", ".join(done) or "nothing to do"
     with stages("reload"):
@@ -103,13 +105,13 @@ def _serve(
         if not bundle.starts and not names:
             kind, why = "nothing", "no unit runs by a file that changed"
         since = time.time()
-        units.act(kind, names, bundle.reload, stages)
-        if kind != "nothing":
+        units.act(kind, before, bundle.reload, stages)
+        if kind != "nothing" and not bundle.health:
             units.prove(names, since, stages)
         stages.detail = f"{kind} ({why})"
     with stages("health"):
         health.verify(bundle.health, names, since, stages)
-        # Once more: a daemon may have ended after it answered.
+        # Afterwards: a daemon may have ended after it answered.
         running = units.prove(names, since, stages)
         stages.detail = f"{len(bundle.health)} of {len(bundle.health)} probes; {running}"
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from okd_host import limits, report
@@ -94,6 +94,32 @@ def _holder(path: str) -> str:
         return f"{known['verb']} (pid {known['pid']}, since {time.time() - known['since']:.0f} s)"
     except (OSError, ValueError, KeyError):
         return "another run"
+
+
+@contextmanager
+def turn(kind: str, places: int, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Be one of at most `places` processes that do `kind` at a time; `waiting` is called about every five seconds."""
+    os.makedirs(LOCKS, exist_ok=True)
+    descriptors = [os.open(os.path.join(LOCKS, f"{kind}-{n}"), os.O_RDWR | os.O_CREAT, 0o644) for n in range(places)]
+    said = time.monotonic()
+    try:
+        while not any(_taken(descriptor) for descriptor in descriptors):
+            if time.monotonic() - said >= 5:
+                said = time.monotonic()
+                waiting(f"its turn, {places} at a time: {kind}")
+            time.sleep(0.25)
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

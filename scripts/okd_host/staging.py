@@ -200,8 +200,11 @@ def _refused(check: Check, result: commands.Result, changed: Sequence[Change]) -
 
 
 def check(bundle: Bundle, changed: Sequence[Change], stages: report.Stages) -> None:
-    """Run every check of the bundle over the staged files. Raises Failed with the parser's message."""
-    with staged(bundle, changed) as prefix:
+    """Run every check of the bundle over the staged files. Raises Failed with the parser's message.
+
+    No more bundles are checked at a time than there are processors: all of them would only take longer.
+    """
+    with files.turn("check", os.cpu_count() or 1, stages.waiting), staged(bundle, changed) as prefix:
         for each in bundle.checks:
             result = commands.run(
                 [*prefix, *each.argv], limit=limits.PROGRAM.seconds, heartbeat=partial(stages.waiting, each.name)

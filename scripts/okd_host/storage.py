@@ -85,7 +85,7 @@ def _mount(device: str, name: str, where: str, stages: report.Stages) -> str:
     os.makedirs(where, exist_ok=True)
     # systemd finds the device by its label, which udev has to see first.
     commands.run(["udevadm", "trigger", "--settle", device])
-    units.must(["systemctl", "--no-reload", "enable", "--", name], f"enabling {name}", [], stages)
+    units.must([*units.ENABLE, name], f"enabling {name}", [], stages)
     units.must(["systemctl", "start", "--", name], f"mount of {where}", [name], stages)
     if _mounted(where) != _device_number(device):
         raise report.Failed(

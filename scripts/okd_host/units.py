@@ -21,6 +21,8 @@ ENABLED = {"enabled", "enabled-runtime", "static", "indirect", "generated", "ali
 LAST_REREAD = "/run/okd-libvirt/daemon-reload"
 # So often may a daemon end at first: its address may come a moment later than itself.
 RESTARTS = 3
+# Without the hooks for scripts of SysV, which start Perl twice and change nothing where there is a unit.
+ENABLE = ("env", "SYSTEMCTL_SKIP_SYSV=1", "systemctl", "--no-reload", "enable", "--")
 ASKED = "--property=ActiveState,UnitFileState,SubState,NRestarts"
 
 
@@ -139,20 +141,22 @@ def enable(found: Sequence[Unit], stages: report.Stages) -> list[str]:
     names = [unit.name for unit in found if unit.enabled not in ENABLED]
     if names:
         # What it would read again by itself was read already, and takes seconds.
-        must(["systemctl", "--no-reload", "enable", *names], f"enabling {', '.join(names)}", [], stages)
+        must([*ENABLE, *names], f"enabling {', '.join(names)}", [], stages)
     return names
 
 
-def act(what: str, names: Sequence[str], reload: Sequence[str], stages: report.Stages) -> None:
-    """Carry out an action on the units `names`. Raises Failed; `prove` says whether they run."""
+def act(what: str, found: Sequence[Unit], reload: Sequence[str], stages: report.Stages) -> None:
+    """Carry out an action on the units `found`. Raises Failed; `prove` says whether they run."""
+    names = [unit.name for unit in found]
     if what == "reload":
         must(reload, "reload", names, stages)
-        down = [unit.name for unit in states(names) if not unit.running]
+        down = [unit.name for unit in found if not unit.running]
         if down:
             must(["systemctl", "start", *down], f"start of {', '.join(down)}", down, stages)
     elif what in ("start", "restart") and names:
-        # A unit that failed too often refuses to start until its counter is reset.
-        commands.run(["systemctl", "reset-failed", *names])
+        if failed := [unit.name for unit in found if unit.active == "failed"]:
+            # A unit that failed too often refuses to start until its counter is reset.
+            commands.run(["systemctl", "reset-failed", *failed])
         must(["systemctl", what, *names], f"{what} of {', '.join(names)}", names, stages)
 
 

@@ -16,7 +16,7 @@ def source(tmp_path: Path) -> Path:
     made = tmp_path / "source"
     (made / "part").mkdir(parents=True)
     (made / "__init__.py").write_text('"""Ünïcode, \'quotes\' and $HOME."""\n')
-    (made / "__main__.py").write_text("import sys\n\nprint('agent', *sys.argv[1:])\n")
+    (made / "__main__.py").write_text("def main(argv):\n    print('agent', *argv, flush=True)\n    return 0\n")
     (made / "part" / "__init__.py").write_text("")
     return made
 
