@@ -44,7 +44,10 @@ class Nic:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DomainArgs:
-    """`volumes` in disk order (vda, vdb, …); `memory_mib` in MiB; `boot` lists libvirt boot devices in order."""
+    """`volumes` in disk order (vda, vdb, …); `memory_mib` in MiB; `boot` lists libvirt boot devices in order.
+
+    `translation_cache_mib` counts where the domain is emulated.
+    """
 
     domain_name: str
     domain_type: str
@@ -55,6 +58,7 @@ class DomainArgs:
     boot: Sequence[str]
     console_log: str
     autostart: bool = True
+    translation_cache_mib: int = TRANSLATION_CACHE_MIB
     cloud_init: libvirt.CloudInitDisk | None = None
 
 
@@ -83,7 +87,7 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
                 "domain.xslt.j2",
                 domain_type=args.domain_type,
                 console_log=args.console_log,
-                translation_cache_mib=TRANSLATION_CACHE_MIB,
+                translation_cache_mib=args.translation_cache_mib,
             ),
         },
         opts=pulumi.ResourceOptions(

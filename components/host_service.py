@@ -31,7 +31,8 @@ class HostServiceArgs:
 class HostService(pulumi.ComponentResource):
     """A running service; `delivered` completes once the daemon serves the bundle and is healthy.
 
-    `digest` is the SHA-256 (hex) of the bundle's document, for whoever must act when the service changed.
+    `digest` is the SHA-256 (hex) of the bundle's document, for whoever must act when the service changed. The bundle is
+    delivered `after` some resources, its secrets `secrets_after` others.
     """
 
     delivered: pulumi.Resource
@@ -44,15 +45,18 @@ class HostService(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         after: Sequence[pulumi.Resource] = (),
+        secrets_after: Sequence[pulumi.Resource] = (),
     ) -> None:
         super().__init__("okd:index:HostService", name, None, opts)
         bundle = args.bundle
         secrets = {file.value: args.values[file.value] for file in bundle.files if file.value and file.secret}
-        sent = host_secrets(name, args.host, bundle.service, secrets, parent=self, depends_on=after)
+        sent = host_secrets(name, args.host, bundle.service, secrets, parent=self, depends_on=secrets_after)
         plain = {file.value: args.values[file.value] for file in bundle.files if file.value and not file.secret}
         text = pulumi.Output.all(plain=plain, hashes=sent.hashes).apply(
             lambda known: dump(bundle.document(known["plain"], known["hashes"]))
         )
-        self.delivered = host_command(f"{name}-bundle", args.host, "deliver", text, parent=self, depends_on=sent.kept)
+        self.delivered = host_command(
+            f"{name}-bundle", args.host, "deliver", text, parent=self, depends_on=[*after, *sent.kept]
+        )
         self.digest = text.apply(lambda document: hashlib.sha256(document.encode()).hexdigest())
         self.register_outputs({"digest": self.digest})

@@ -68,7 +68,7 @@ class Installation(pulumi.ComponentResource):
             "machines",
             {"login-key": args.ssh.login_private_key},
             parent=self,
-            depends_on=args.services_host.prepared,
+            depends_on=[args.services_host.agent],
         ).kept
         declared = self._command("declared", "machines", installation.declared(self._plan), after=self._secrets)
         before = [declared, *after]

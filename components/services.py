@@ -51,6 +51,7 @@ class Services(pulumi.ComponentResource):
                 HostServiceArgs(bundle=bundle, host=host, values=values),
                 child,
                 after=[*host_ready, *([args.services_host.stored] if bundle.on_data_volume else [])],
+                secrets_after=[args.services_host.agent],
             )
             for bundle in args.plan.services
         }

@@ -28,6 +28,11 @@ from components.network import Networks
 from components.ssh_access import SshAccess
 
 
+# The release's tools are some of the largest programs there are: a cache that does not hold them is emptied once every
+# few seconds, and everything is translated again.
+TRANSLATION_CACHE_MIB = 512
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServicesHostArgs:
     """What the services host is made of and where it stands; `agent` is the host agent's installer, a shell script."""
@@ -40,13 +45,14 @@ class ServicesHostArgs:
 
 
 class ServicesHost(pulumi.ComponentResource):
-    """`host` says how to run commands on it; once `prepared` is complete, services may be delivered.
+    """`host` says how to run commands on it, once `agent` is complete.
 
-    `stored` completes once the data volume is mounted.
+    Once `prepared` is complete, services may be delivered; `stored` completes once the data volume is mounted.
     """
 
     host: Host
     domain: pulumi.Resource
+    agent: pulumi.Resource
     prepared: list[pulumi.Resource]
     stored: pulumi.Resource
 
@@ -75,6 +81,7 @@ class ServicesHost(pulumi.ComponentResource):
                 boot=["hd"],
                 console_log=console_log(plan, settings.name),
                 cloud_init=seed,
+                translation_cache_mib=TRANSLATION_CACHE_MIB,
             ),
             self,
         )
@@ -91,7 +98,7 @@ class ServicesHost(pulumi.ComponentResource):
             ),
             identity=machine.id,
         )
-        self.prepared, self.stored = self._prepare(name, args)
+        self.agent, self.prepared, self.stored = self._prepare(name, args)
         self.register_outputs({"identity": self.host.identity})
 
     def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
@@ -145,7 +152,9 @@ class ServicesHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
-    def _prepare(self, name: str, args: ServicesHostArgs) -> tuple[list[pulumi.Resource], pulumi.Resource]:
+    def _prepare(
+        self, name: str, args: ServicesHostArgs
+    ) -> tuple[pulumi.Resource, list[pulumi.Resource], pulumi.Resource]:
         plan = args.plan
         agent = remote.Command(
             f"{name}-agent",
@@ -181,4 +190,4 @@ class ServicesHost(pulumi.ComponentResource):
             depends_on=[prepared, units.delivered],
             takes=limits.DEVICE.seconds + limits.UNIT.seconds,
         )
-        return [prepared, units.delivered], stored
+        return agent, [prepared, units.delivered], stored
