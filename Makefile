@@ -6,7 +6,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(or $(LAB),$(filter dev,$(STACK))),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast clean
+.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast test-extended test-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -64,7 +64,7 @@ media: .venv ## save the stack's release to removable media mounted at OUT=dir (
 	@PYTHONPATH=scripts python3 -m okd_host media-save < build/media.json
 
 .venv: requirements.txt requirements-dev.txt
-	@python3 -m lab.toolchain up --only venv
+	@python3 -m lab.toolchain up --only venv --tests
 	@touch .venv
 
 lint: .venv ## ruff, ruff format and mypy
@@ -76,15 +76,20 @@ lint: .venv ## ruff, ruff format and mypy
 WORKERS ?= 2
 BESIDE  := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-fast: toolchain lint ## lint and the tiers that boot no machine
-	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end"
+test-tools:
+	@python3 -m lab.toolchain up --tests
 
-test: toolchain lint ## all tiers, the lab end to end at last
-	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end"
+test-fast: test-tools lint ## lint and the tiers that boot no machine
+	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end and not extended"
+
+test: test-fast ## all tiers, the lab end to end at last
 	@python3 -m lab.image build
 	@python3 -m lab.release build
-	@$(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end"
+	@$(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end and not extended"
 	@$(PY) -m pytest -m "(lab or end_to_end) and not extended"
+
+test-extended: test-tools ## other whole stacks and long trials by killing: an hour and more, not part of `test`
+	@$(PY) -m pytest -m extended
 
 clean: ## `down`, then remove .venv, .lab and build (the cache in ~/.cache/okd-libvirt stays)
 	@python3 -m lab.stack clean $(STACK) $(WHERE)

@@ -112,9 +112,7 @@ def bundle(site: Site) -> Bundle:
         unit_files=(HostFile(path=daemon.config, text=unit, selinux=host_os.label("systemd_unit_file_t")),),
         owns=(profiles, f"{HTTP_ROOT}/{SCRIPTS}"),
         units=(daemon.unit,),
-        health=(
-            *(_served(site, name) for name in ("lpxelinux.0", "pxelinux.cfg/default")),
-        ),
+        health=(*(_served(site, name) for name in ("lpxelinux.0", "pxelinux.cfg/default")),),
     )
 
 

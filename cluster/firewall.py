@@ -77,7 +77,5 @@ def bundle(site: Site) -> Bundle:
         units=(daemon.unit,),
         reload=("firewall-cmd", "--reload"),
         restart_on=(daemon.config,),
-        health=(
-            prints("both sides are in their zones", held, "2"),
-        ),
+        health=(prints("both sides are in their zones", held, "2"),),
     )

@@ -84,9 +84,7 @@ def bundle(site: Site) -> Bundle:
         units=(daemon.unit,),
         on_data_volume=True,
         restart_on=tuple(file.path for file in files),
-        health=(
-            prints("asks for a password over verified TLS", f"{status} {site.registry_url}/v2/", "401"),
-        ),
+        health=(prints("asks for a password over verified TLS", f"{status} {site.registry_url}/v2/", "401"),),
     )
 
 

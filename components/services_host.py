@@ -27,7 +27,6 @@ from components.machine import GIB
 from components.network import Networks
 from components.ssh_access import SshAccess
 
-
 # The release's tools are some of the largest programs there are: a cache that does not hold them is emptied once every
 # few seconds, and everything is translated again.
 TRANSLATION_CACHE_MIB = 512

@@ -19,14 +19,15 @@ from lab.toolchain import engine, packages, plugins, venv
 STEPS = ("packages", "venv", "pulumi", "plugins")
 
 
-def up(only: Collection[str] = (), *, lab: bool = True) -> None:
+def up(only: Collection[str] = (), *, lab: bool = True, tests: bool = False) -> None:
     """Set up what is missing, all of it or the steps named. Quick when nothing is missing. Raises StepFailed.
 
-    Without `lab`, of the packages only those that Pulumi itself needs, to work on a libvirt host elsewhere.
+    Without `lab`, of the packages only those that Pulumi itself needs, to work on a libvirt host elsewhere; with
+    `tests`, what checks and tests need on top.
     """
     steps: dict[str, Callable[[], None]] = {
-        "packages": lambda: packages.up(lab=lab),
-        "venv": venv.up,
+        "packages": lambda: packages.up(lab=lab, tests=tests),
+        "venv": lambda: venv.up(tests=tests),
         "pulumi": engine.up,
         "plugins": plugins.up,
     }

@@ -1,4 +1,4 @@
-"""`python3 -m lab.toolchain up [--only packages,venv,pulumi,plugins]` and `status`."""
+"""`python3 -m lab.toolchain up [--only packages,venv,pulumi,plugins] [--tests]` and `status`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     up = verbs.add_parser("up", help="set up what is missing")
     up.add_argument("--only", default="", metavar="STEPS", help=f"some of {','.join(toolchain.STEPS)}")
+    up.add_argument("--tests", action="store_true", help="what checks and tests need as well")
     verbs.add_parser("status", help="say what is in use and what is missing")
     chosen = parser.parse_args(arguments)
     if chosen.verb == "status":
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if unknown := sorted(set(only) - set(toolchain.STEPS)):
         parser.error(f"--only: no step {', '.join(unknown)}; there are {', '.join(toolchain.STEPS)}")
     try:
-        toolchain.up(only)
+        toolchain.up(only, tests=chosen.tests)
     except (StepFailed, OSError) as error:
         return fail(ready.explained(error))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The Debian packages that the lab and the tests use, each with its purpose.
+"""The Debian packages that the lab uses, and those that only the tests do, each with its purpose.
 
 Owns: the list and installing what is missing of it, with nothing started. Does not own: configuring any of it.
 """
@@ -47,32 +47,36 @@ PACKAGES = {
     "cpio": "initramfs archives",
     "zstd": "their compression",
     "util-linux": "unshare, nsenter, mount",
-    # daemons and parsers that the tests feed rendered files to
+    # the lab's upstream
+    "docker-registry": "the mirror registry, and the upstream's",
+    "gnupg": "gpg: the signature of the miniature release",
+    "openssl": "certificates as the registry's check reads them",
+    # connections
+    "openssh-client": "ssh, ssh-keygen",
+    "curl": "HTTP as a user would",
+    "ca-certificates": "trust for downloads",
+}
+
+# Daemons and parsers that the tests feed rendered files to.
+FOR_TESTS = {
     "apache2-utils": "htpasswd",
     "bind9": "named",
     "bind9-dnsutils": "dig",
     "bind9-utils": "named-checkconf, named-checkzone",
     "chrony": "chronyd",
     "dbus-daemon": "the bus that firewalld needs",
-    "docker-registry": "the mirror registry, and the upstream's",
-    "gnupg": "gpg: the signature of the miniature release",
     "skopeo": "copies of images, to compare the mirror's speed with",
     "firewalld": "firewall-offline-cmd and the daemon's parser",
     "haproxy": "the load balancer",
     "kea-dhcp4-server": "kea-dhcp4",
     "nginx-light": "the HTTP server",
     "pxelinux": "lpxelinux.0",
-    "openssl": "certificates as the registry's check reads them",
     "syslinux-common": "ldlinux.c32",
     "systemd": "systemd-analyze: unit files",
     "tftp-hpa": "a TFTP client",
     "tftpd-hpa": "in.tftpd",
     "yamllint": "YAML rows",
-    # connections
-    "openssh-client": "ssh, ssh-keygen",
     "openssh-server": "the sshd that tests of remote commands talk to",
-    "curl": "HTTP as a user would",
-    "ca-certificates": "trust for downloads",
 }
 
 # What Pulumi and its plugins call themselves, wherever the libvirt host is.
@@ -82,9 +86,9 @@ _NO_START = Path("/usr/sbin/policy-rc.d")
 _LISTS = Path("/var/lib/apt/lists")
 
 
-def missing(*, lab: bool = True) -> list[str]:
-    """Return which packages are not installed, of all or of those that Pulumi needs."""
-    wanted = [name for name in PACKAGES if lab or name in FOR_PULUMI]
+def missing(*, lab: bool = True, tests: bool = False) -> list[str]:
+    """Return which packages are not installed: of the lab's or those that Pulumi needs, and of the tests' too."""
+    wanted = [name for name in PACKAGES if lab or name in FOR_PULUMI] + [*FOR_TESTS] * tests
     done = subprocess.run(
         ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True,
@@ -95,19 +99,19 @@ def missing(*, lab: bool = True) -> list[str]:
     return [name for name in wanted if name not in installed]
 
 
-def up(*, lab: bool = True) -> None:
+def up(*, lab: bool = True, tests: bool = False) -> None:
     """Install what is missing, starting nothing. Raises StepFailed."""
     if not shutil.which("dpkg-query"):
         say("this is no Debian: see lab/toolchain/packages.py for the tools that have to be there")
         return
-    if not (names := missing(lab=lab)):
+    if not (names := missing(lab=lab, tests=tests)):
         return
     by_hand = f"apt-get install --no-install-recommends {' '.join(names)}"
     if os.geteuid() != 0:
         count = "1 Debian package is" if len(names) == 1 else f"{len(names)} Debian packages are"
         raise StepFailed(
             f"{count} missing, and only root can install what is missing",
-            [f"{name}: {PACKAGES[name]}" for name in names],
+            [f"{name}: {(PACKAGES | FOR_TESTS)[name]}" for name in names],
             f"as root: {by_hand}",
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

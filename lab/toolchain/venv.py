@@ -1,6 +1,7 @@
 """The project's virtual environment.
 
-Owns: `.venv`, filled from requirements-dev.txt (which includes requirements.txt); every version is pinned there.
+Owns: `.venv`, filled from requirements.txt, and from requirements-dev.txt (which includes it) where checks and tests
+are to run; every version is pinned there.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from lab.checkout import LOGS, ROOT
 from lab.progress import run
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-_STAMP = VENV / "requirements.sha256"
 _FILES = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 
 
-def up() -> None:
+def up(*, tests: bool = False) -> None:
     """Create the environment where it is missing and install what the requirements changed. Raises StepFailed."""
-    wanted = _wanted()
-    if PYTHON.exists() and _STAMP.exists() and _STAMP.read_text() == wanted:
+    file = _FILES[tests]
+    if PYTHON.exists() and _fresh(file):
         return
     log = LOGS / "venv.log"
     if not _works():
@@ -34,21 +35,23 @@ def up() -> None:
             remedy="on Debian: apt-get install python3-venv",
         )
     run(
-        [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", _FILES[1]],
+        [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", file],
         step="installing Python packages into .venv",
         log=log,
         append=True,
         remedy="allow pip to reach PyPI or a mirror of it (pip's own settings and PIP_INDEX_URL are honoured)",
     )
-    _STAMP.write_text(wanted)
+    for one in _FILES[: 1 + tests]:
+        _stamp(one).write_text(_wanted(one))
 
 
 def status() -> list[tuple[str, str]]:
     """Say whether the environment is as the requirements want it."""
     if not PYTHON.exists():
         return [("venv", "missing")]
-    fresh = _STAMP.exists() and _STAMP.read_text() == _wanted()
-    return [("venv", f"{PYTHON}{'' if fresh else ' (requirements changed)'}")]
+    if not _fresh(_FILES[0]):
+        return [("venv", f"{PYTHON} (requirements changed)")]
+    return [("venv", f"{PYTHON}{'' if _fresh(_FILES[1]) else ' (without what checks and tests need)'}")]
 
 
 def _works() -> bool:
@@ -56,5 +59,14 @@ def _works() -> bool:
     return PYTHON.exists() and subprocess.run([PYTHON, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
-def _wanted() -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
+def _fresh(file: Path) -> bool:
+    return _stamp(file).exists() and _stamp(file).read_text() == _wanted(file)
+
+
+def _stamp(file: Path) -> Path:
+    return VENV / f"{file.stem}.sha256"
+
+
+def _wanted(file: Path) -> str:
+    """The hash of a requirements file and of those that it includes."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in _FILES[: 1 + _FILES.index(file)])).hexdigest()

@@ -22,6 +22,8 @@ from tests.end_to_end.nodes import boots, identities, ready, running
 from tests.end_to_end.test_3_cluster import NODES
 from tests.end_to_end.untouched import nothing_changes
 
+pytestmark = pytest.mark.extended
+
 POINTS = (
     r"services-root.* created",
     r"services-domain.* creating",

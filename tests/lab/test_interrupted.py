@@ -325,6 +325,7 @@ def test_a_libvirt_that_does_not_answer_stops_the_run_and_nothing_is_forgotten(m
 
 @pytest.mark.lab
 @pytest.mark.toolchain
+@pytest.mark.extended
 @pytest.mark.parametrize("delay", [0.0, 0.15])
 def test_a_real_stack_converges_after_a_kill_at_every_step(lab: Lab, delay: float) -> None:
     program = KilledProgram(lab)

@@ -73,8 +73,9 @@ class Clone:
         for path in venv.VENV.iterdir():
             (mine / path.name).symlink_to(path)
         # A stamp of the clone's own: whatever is missing, nothing is installed into what is lent.
-        (mine / venv._STAMP.name).unlink()
-        (mine / venv._STAMP.name).write_text(venv._wanted())
+        for file in venv._FILES:
+            (mine / venv._stamp(file).name).unlink(missing_ok=True)
+            (mine / venv._stamp(file).name).write_text(venv._wanted(file))
         mine = self.root / ".lab"
         mine.mkdir()
         if not engine:
