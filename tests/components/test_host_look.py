@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from cluster import footprint
+from cluster import footprint, limits
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts, Link
 from cluster.settings import Settings
@@ -171,9 +171,9 @@ def test_a_refusal_is_told_in_libvirts_words(virsh: Virsh) -> None:
 
 
 def test_a_host_that_does_not_answer_is_given_up(virsh: Virsh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_look, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(limits, "LIBVIRT", limits.LIBVIRT._replace(seconds=1))
     monkeypatch.setattr(host_look, "LISTS", {"capabilities": "sleep"})
-    assert host_look.look(plan()).refusal == "it did not answer within 0.5 s"
+    assert host_look.look(plan()).refusal == "it did not answer within 1 s"
 
 
 def test_a_question_that_fails_leaves_its_fact_unknown(virsh: Virsh) -> None:

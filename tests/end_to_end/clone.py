@@ -21,6 +21,7 @@ import yaml
 
 from lab import release
 from tests.conftest import ROOT
+from tests.patience import UPDATE_SECONDS
 
 
 @dataclass
@@ -51,7 +52,9 @@ class Clone:
         """Another stack of the same checkout, in the same lab."""
         return Clone(self.root, self.transcript, name)
 
-    def run(self, *argv: str, stdin: str | None = None, timeout: float = 1800, apart: bool = False) -> Finished:
+    def run(
+        self, *argv: str, stdin: str | None = None, timeout: float = UPDATE_SECONDS, apart: bool = False
+    ) -> Finished:
         """Run a command in the clone's root, outside the lab; `apart` leaves stderr out of the text."""
         started = time.monotonic()
         environment = self._environment()
@@ -100,7 +103,7 @@ class Clone:
         assert re.search(sign, seen[-1]), f"{sign} was never shown\n{''.join(seen[-200:])}"
         return seen[-1]
 
-    def inside(self, *argv: str, timeout: float = 1800) -> Finished:
+    def inside(self, *argv: str, timeout: float = UPDATE_SECONDS) -> Finished:
         """Run a command inside the clone's lab."""
         return self.run(sys.executable, "-m", "lab.hypervisor", "enter", "--", *argv, timeout=timeout)
 
@@ -175,7 +178,7 @@ class Clone:
             key.write_text(self.output("servicesSshKey"))
             known.write_text(f"{self.uplink} {self.output('servicesHostKey')}\n")
         ssh = ["ssh", "-i", str(key), "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"]
-        argv = [*ssh, "-o", "ConnectTimeout=30", "-o", "BatchMode=yes", f"okd@{self.uplink}", command]
+        argv = [*ssh, "-o", "ConnectTimeout=120", "-o", "BatchMode=yes", f"okd@{self.uplink}", command]
         return self.run(sys.executable, "-m", "lab.hypervisor", "enter", "--", *argv, stdin=stdin)
 
     @property

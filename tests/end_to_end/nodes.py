@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.names import Names
 from tests.end_to_end.clone import Clone
+from tests.patience import BOOT_SECONDS
 
 
 def ready(clone: Clone) -> set[str]:
@@ -27,11 +28,11 @@ def _is_ready(node: dict[str, Any]) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
 
 
-def until(condition: Any, seconds: float, what: str) -> float:
+def until(condition: Any, what: str) -> float:
     """Wait for a condition; how long it took."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < seconds, f"{what} did not come within {seconds:.0f} s"
+        assert time.monotonic() - started < BOOT_SECONDS, f"{what} did not come within {BOOT_SECONDS} s"
         time.sleep(2)
     return time.monotonic() - started
 

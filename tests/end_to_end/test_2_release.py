@@ -11,6 +11,7 @@ import yaml
 from lab import release
 from tests.end_to_end.clone import Clone
 from tests.end_to_end.cluster_side import Peer
+from tests.patience import PATIENCE_SECONDS
 
 SET = ("bootstrap.ign", "master.ign", "worker.ign")
 UPSTREAM = "198.51.100.1"
@@ -39,12 +40,12 @@ def test_the_tools_on_the_services_host_are_the_releases_own(clone: Clone) -> No
 def test_ignition_configs_reach_the_cluster_network_only_and_the_official_validator_accepts_them(clone: Clone) -> None:
     address = clone.output("servicesAddress")
     fetch = (
-        "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())"
+        "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=600).read().decode())"
     )
     with Peer(clone) as machine:
         for name in SET:
             process = machine.start(fetch, f"http://{address}:8080/ignition/{name}")
-            text = process.communicate(timeout=120)[0]
+            text = process.communicate(timeout=PATIENCE_SECONDS)[0]
             assert json.loads(text)["ignition"]["version"].startswith("3."), text[:200]
             (clone.root / ".lab" / name).write_text(text)
     files = [str(clone.root / ".lab" / name) for name in SET]
@@ -74,7 +75,7 @@ def test_from_the_cluster_network_nothing_outside_can_be_reached(clone: Clone) -
     probe = (
         "import socket, subprocess, sys\n"
         "subprocess.run(['ip', 'route', 'add', 'default', 'via', sys.argv[1]], check=True)\n"
-        "inside = socket.create_connection((sys.argv[1], 8080), 10)\n"
+        "inside = socket.create_connection((sys.argv[1], 8080), 600)\n"
         "print('inside answers')\n"
         "for address, port in ((sys.argv[2], 8081), (sys.argv[2], 5000), (sys.argv[3], 22)):\n"
         "    try:\n"
@@ -85,7 +86,9 @@ def test_from_the_cluster_network_nothing_outside_can_be_reached(clone: Clone) -
     )
     gateway = clone.on_services("ip route show default").ok().text.split()[2]
     with Peer(clone) as machine:
-        text = machine.start(probe, clone.output("servicesAddress"), UPSTREAM, gateway).communicate(timeout=120)[0]
+        text = machine.start(probe, clone.output("servicesAddress"), UPSTREAM, gateway).communicate(
+            timeout=PATIENCE_SECONDS
+        )[0]
     assert "inside answers" in text
     assert text.count("closed") == 3, text
 

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.patience import PATIENCE_SECONDS
+
 DOMAIN = "okd.lab.example"
 NODES = "/api/v1/nodes"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -364,7 +366,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: FakeApi
 
     def setup(self) -> None:
-        self.request.settimeout(10)
+        self.request.settimeout(PATIENCE_SECONDS)
         self.request.do_handshake()
         with self.owner.lock:
             self.owner._open.add(self.request)

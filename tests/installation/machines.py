@@ -126,6 +126,19 @@ def result(output: str) -> dict[str, Any]:
     return found
 
 
+def when_said(agent: Any, monkeypatch: pytest.MonkeyPatch, steps: dict[str, Any]) -> None:
+    """Do what belongs to some words once the agent has said them."""
+    report = agent.load("report")
+    say = report.say
+
+    def say_and_act(line: str) -> None:
+        say(line)
+        for words in [words for words in steps if words in line]:
+            steps.pop(words)()
+
+    monkeypatch.setattr(report, "say", say_and_act)
+
+
 def later(seconds: float, *work: Any) -> None:
     """Call each of `work`, `seconds` apart, while the test goes on."""
     import threading

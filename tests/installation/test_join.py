@@ -131,7 +131,7 @@ def result(shown: str) -> dict[str, Any]:
 def test_a_machine_is_followed_from_its_lease_until_it_is_ready(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.lives()
     with meanwhile(world.boots, lambda: world.journals["haproxy.service"].append(SESSION), world.asks):
         world.joins()
@@ -165,7 +165,7 @@ def test_a_ready_node_on_another_machine_is_not_this_machine(world: World) -> No
 def test_a_machine_that_was_rebuilt_takes_over_its_node_and_takes_pods_again(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.api.node("compute-0", uuid="old", boot="b1", unschedulable=True)
     with world.api.change(NODE) as node:
         node["metadata"]["annotations"] = {"okd-libvirt/cordoned": "leave b1"}
@@ -194,7 +194,7 @@ def test_a_machine_that_was_shut_down_is_not_ready_before_its_next_boot(world: W
 
 @pytest.mark.parametrize("annotations", [{}, {"okd-libvirt/cordoned": "off b0"}])
 def test_what_somebody_else_cordoned_stays_cordoned(world: World, annotations: dict[str, str]) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.api.node("compute-0", uuid=UUID, ready=False, unschedulable=True)
     with world.api.change(NODE) as node:
         node["metadata"]["annotations"] = annotations
@@ -209,7 +209,7 @@ def test_what_somebody_else_cordoned_stays_cordoned(world: World, annotations: d
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.api.node("compute-0", uuid=UUID, ready=False)
     world.lives()
     world.asks("serving")
@@ -223,7 +223,7 @@ def test_the_request_of_another_machine_is_left_to_its_own_run_and_a_foreign_one
     rows = [{**world.document["machine"], "name": "compute-1", "fqdn": f"compute-1.{DOMAIN}"}]
     rows[0] |= {"address": "192.168.200.21", "mac": "52:54:00:00:00:21"}
     world.agent.load("installation.declare").main([], {"machines": rows})
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.api.request("csr-other", **client(pem(f"system:node:compute-1.{DOMAIN}")))
     world.api.request("csr-evil", **client(pem("system:node:evil")))
     world.lives()
@@ -235,7 +235,7 @@ def test_the_request_of_another_machine_is_left_to_its_own_run_and_a_foreign_one
 
 
 def test_an_api_that_is_silent_for_a_while_is_no_failure(world: World) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.boots()
     world.lives()
     world.asks()
@@ -245,7 +245,7 @@ def test_an_api_that_is_silent_for_a_while_is_no_failure(world: World) -> None:
 
 
 def test_a_machine_that_got_something_else_fails_at_once(world: World) -> None:
-    world.document["limitMinutes"] = 1
+    world.document["limitMinutes"] = 10
     world.boots()
     world.document["machine"]["expected"]["kernel"] = "/images/other"
     world.document["machine"]["reportsBack"] = True

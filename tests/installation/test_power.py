@@ -28,7 +28,7 @@ class Site:
         self.document: dict[str, Any] = {
             "api": api.where,
             "machines": [*CONTROL_PLANE, *COMPUTE],
-            "limitMinutes": 3 * MINUTE,
+            "limitMinutes": 10,
         }
         for name in NAMES:
             self.node(name)
@@ -217,7 +217,7 @@ def test_a_start_waits_for_the_api(site: Site, capsys: pytest.CaptureFixture[str
     site.switched_on()
     site.api.stop()
     world.later(0.5, site.api.start)
-    site.start(limitMinutes=1)
+    site.start()
     assert "stage 1/3 api: https://api" in capsys.readouterr().out
 
 
@@ -244,7 +244,7 @@ def test_machines_that_were_never_off_are_found_by_their_leases(site: Site) -> N
                 lease["spec"]["renewTime"] = "2"
 
     world.later(0.5, beat)
-    site.start(limitMinutes=1)
+    site.start()
     assert set(site.marks().values()) == {(False, "")}
 
 
@@ -257,7 +257,7 @@ def test_machines_that_were_off_for_long_are_let_in_anew_and_nobody_else(
     site.api.request("own", **client(pem(f"system:node:compute-1.{DOMAIN}")))
     site.api.request("foreign", **client(pem(f"system:node:compute-9.{DOMAIN}")))
     site.api.after.append(lambda method, path: site.node("compute-1") if path.endswith("/approval") else None)
-    site.start(limitMinutes=1)
+    site.start()
     assert site.api.approval("own") == "Approved OkdLibvirtApproved"
     assert site.api.approval("foreign") == ""
     assert [one["name"] for one in result(capsys.readouterr().out)["left"]] == ["foreign"]

@@ -47,7 +47,7 @@ class Host:
     def of(self, row: Any) -> processes.Machine:
         return next(one for one in self.machines.machines.values() if one.address == row.address)
 
-    def shell(self, row: Any, command: str, limit: float = 0, heartbeat: Any = None) -> Any:
+    def shell(self, row: Any, command: str, limit: float = 0, heartbeat: Any = None, **_: Any) -> Any:
         machine = self.of(row)
         if machine.process is None:
             return self.result(255, "No route to host")
@@ -66,7 +66,7 @@ class Host:
         self.agent.load(f"installation.{verb}").main([], {"api": self.machines.api, **document})
 
     def power(self) -> dict[str, Any]:
-        return {"machines": self.rows("control-plane", "compute"), "limitMinutes": 4}
+        return {"machines": self.rows("control-plane", "compute"), "limitMinutes": 30}
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def host(agent: Agent, machines: processes.Cluster, tmp_path: Path, monkeypatch:
 
 def joined(host: Host, name: str) -> threading.Thread:
     """Follow one machine at the same time, as the program does."""
-    document = {"machine": host.boots[name], "limitMinutes": 5}
+    document = {"machine": host.boots[name], "limitMinutes": 30}
     thread = threading.Thread(target=host.run, args=("join",), kwargs=document)
     thread.start()
     return thread
@@ -90,7 +90,7 @@ def test_the_bootstrap_is_waited_for_until_the_real_cluster_says_so(
 ) -> None:
     machines.begin()
     control_plane = [host.boots[row["name"]] for row in host.rows("control-plane")]
-    limits = {"bootMinutes": 1, "apiMinutes": 2, "bootstrapMinutes": 5}
+    limits = dict.fromkeys(("bootMinutes", "apiMinutes", "bootstrapMinutes"), 30)
     host.run("bootstrap", bootstrap=host.boots["bootstrap"], controlPlane=control_plane, limits=limits)
     assert world.result(capsys.readouterr().out)["complete"] is True
     assert machines.bootstrap_complete()
@@ -118,7 +118,7 @@ def test_the_installation_is_waited_for_until_the_real_cluster_is_available(
 ) -> None:
     compute = joined(host, "compute-0")
     hub = {"disableAllDefaultSources": True}
-    host.run("install", machines=host.rows("control-plane"), limitMinutes=5, operatorHub=hub)
+    host.run("install", machines=host.rows("control-plane"), limitMinutes=30, operatorHub=hub)
     compute.join()
     shown = capsys.readouterr().out
     assert machines.available()
@@ -165,4 +165,4 @@ def test_the_whole_cluster_is_stopped_and_started(
     assert found["ready"] == 4
     assert len(found["uncordoned"]) == 4
     assert len(machines.ready()) == 4
-    machines.until("the cluster available again", machines.available, 60)
+    machines.until("the cluster available again", machines.available)

@@ -58,7 +58,7 @@ def document(machines: processes.Cluster, name: str, tmp_path: Path) -> dict[str
         "units": {"dhcp": "d", "tftp": "t", "http": "h"},
         "logs": logs,
     }
-    return {"api": machines.api, "machine": boot, "limitMinutes": 4, "drainMinutes": 1}
+    return {"api": machines.api, "machine": boot, "limitMinutes": 30, "drainMinutes": 10}
 
 
 def result(shown: str) -> dict[str, Any]:

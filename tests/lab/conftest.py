@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.patience import BOOT_SECONDS, PATIENCE_SECONDS
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Lab:
         argv = [sys.executable, "-m", *words]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(self.root), "HOME": str(Path.home())}
         where = cwd or self.root
-        return subprocess.run(argv, cwd=where, env=environment, capture_output=True, text=True, timeout=900)
+        return subprocess.run(argv, cwd=where, env=environment, capture_output=True, text=True, timeout=BOOT_SECONDS)
 
     def ok(self, *words: str) -> str:
         """Run `python3 -m WORDS`, which must succeed, and return what it printed."""
@@ -41,7 +42,12 @@ class Lab:
         """The lab's processes as the lab itself finds them: pids by name."""
         listing = "from lab import namespaces\nfor one in namespaces.processes(): print(one.pid, one.name)"
         done = subprocess.run(
-            [sys.executable, "-c", listing], cwd=self.root, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", listing],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_SECONDS,
         )
         found: dict[str, list[int]] = {}
         for line in done.stdout.splitlines():

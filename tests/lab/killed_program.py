@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.lab.conftest import Lab
+from tests.patience import BOOT_SECONDS
 
 PROGRAM = """
 import os
@@ -135,5 +136,5 @@ class KilledProgram:
     def _python(self, code: str, *argv: str, again: bool = False) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", code, *argv], cwd=self.lab.root, env=self._environment(again),
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=BOOT_SECONDS, check=False,
         )  # fmt: skip

@@ -17,6 +17,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.lab.conftest import Lab
+from tests.patience import BOOT_SECONDS
 
 PROGRAM = """
 import pulumi
@@ -131,5 +132,5 @@ class LookingProgram:
         }
         return subprocess.run(
             [sys.executable, "-c", RUN, "pulumi", *words, "--non-interactive"], cwd=self.root, env=environment,
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=BOOT_SECONDS, check=False,
         )  # fmt: skip

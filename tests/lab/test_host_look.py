@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.lab.conftest import Lab
 from tests.lab.looking_program import LOOK, LookingProgram
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.lab,
@@ -259,6 +261,11 @@ def test_4_a_network_that_was_taken_down_is_started_first(program: LookingProgra
         virsh(program, "net-start", "okd-look-uplink")
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def ssh_server(directory: Path) -> Iterator[int]:
     """A real sshd that knows nobody's key."""
@@ -276,10 +283,9 @@ def ssh_server(directory: Path) -> Iterator[int]:
         subprocess.Popen([*argv, *(f"-o{one}" for one in options)], stderr=log) as server,
     ):
         try:
-            for _ in range(100):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
+            while not listens(port):
+                assert server.poll() is None, (directory / "sshd.log").read_text()
+                time.sleep(0.05)
             yield port
         finally:
             server.terminate()
@@ -301,7 +307,7 @@ def test_5_a_host_behind_ssh_that_lets_nobody_in_is_told(
                 cwd=program.root,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_SECONDS,
                 check=True,
             )
         finally:

@@ -14,6 +14,7 @@ import pytest
 from lab import kvm
 from lab.mountpoints import PRIVATE, owner
 from tests.lab.conftest import Lab
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.lab
 
@@ -175,7 +176,7 @@ def test_entering_no_lab_says_how_to_start_one(labs: tuple[Lab, Lab]) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not gone([pid]):
         assert time.monotonic() < deadline, f"process {pid} does not end"
         time.sleep(0.05)

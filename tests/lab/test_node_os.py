@@ -25,12 +25,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lab import kvm
 from tests.lab import guests
 from tests.lab.conftest import Lab
+from tests.patience import BOOT_SECONDS
 
 pytestmark = pytest.mark.lab
 
 KIND = "qemu" if kvm.problem() else "kvm"
-# Alone on two idle cores each wait is under a minute; this machine may be busy with anything.
-PATIENCE_SECONDS = 400
 SERVER, MACHINE, NAME = "192.168.78.1", "192.168.78.5", "compute-0.okd.lab.example"
 AHEAD_SECONDS = 40.0
 
@@ -112,14 +111,14 @@ class Site:
 
     def await_console(self, pattern: str, after: int = 0) -> re.Match[str]:
         """Wait for a line on the console, from the given offset on."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + BOOT_SECONDS
         while not (found := re.search(pattern, self.console[after:])):
             assert time.monotonic() < deadline, f"no {pattern!r} on the console:\n{self.console[-3000:]}"
             time.sleep(0.1)
         return found
 
     def await_off(self) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + BOOT_SECONDS
         while self.virsh("domstate") != "shut off":
             assert time.monotonic() < deadline, "the machine does not power off"
             time.sleep(0.5)
@@ -130,7 +129,7 @@ class Site:
             "StrictHostKeyChecking=accept-new",
             "BatchMode=yes",
         ]
-        options += ["IdentitiesOnly=yes", "ConnectTimeout=20"]
+        options += ["IdentitiesOnly=yes", "ConnectTimeout=120"]
         words = [word for option in options for word in ("-o", option)]
         argv = ["ssh", "-F", "/dev/null", "-i", str(self.root / key), *words, f"{user}@{MACHINE}", command]
         return self.lab.module("lab.hypervisor", "enter", "--", *argv)
@@ -141,7 +140,7 @@ class Site:
         return done.stdout.strip()
 
     def await_login(self) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + BOOT_SECONDS
         while (done := self.ssh("true")).returncode:
             assert time.monotonic() < deadline, f"no login: {done.stderr}\n{self.console[-3000:]}"
             time.sleep(0.5)
@@ -236,7 +235,9 @@ def test_its_config_came_over_verified_tls_from_where_the_pointer_says(machine: 
 
 def test_it_goes_by_the_networks_name_and_time(machine: Site) -> None:
     assert machine.ok("hostname") == NAME
-    assert abs(int(machine.ok("date +%s")) - time.time() - AHEAD_SECONDS) < 5
+    before = time.time()
+    told = int(machine.ok("date +%s")) - AHEAD_SECONDS
+    assert before - 5 < told < time.time() + 5
 
 
 def test_only_core_with_the_configs_key_gets_in(machine: Site) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import limits
 from lab import facts, power
 from lab.facts import Facts
 from lab.progress import StepFailed
@@ -20,13 +21,7 @@ def dev() -> Facts:
 
 @pytest.fixture
 def world(tmp_path: Path, dev: Facts, monkeypatch: pytest.MonkeyPatch) -> World:
-    for name, seconds in {
-        "PAUSE_SECONDS": 0.05,
-        "OFF_SECONDS": 1.0,
-        "GRACE_SECONDS": 0.2,
-        "ANSWER_SECONDS": 1.0,
-    }.items():
-        monkeypatch.setattr(power, name, seconds)
+    monkeypatch.setattr(power, "PAUSE_SECONDS", 0.05)
     return World(tmp_path, dev)
 
 
@@ -65,9 +60,13 @@ def test_a_cluster_that_is_not_well_is_left_running_unless_forced(
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_a_bootstrap_that_still_runs_is_shut_down_at_libvirt(world: World, deaf: bool) -> None:
+def test_a_bootstrap_that_still_runs_is_shut_down_at_libvirt(
+    world: World, deaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.domains("running", bootstrap="running")
     world.save(deaf=deaf)
+    if deaf:
+        monkeypatch.setattr(limits, "POWER_OFF", limits.POWER_OFF._replace(seconds=0.2))
     assert power.stop(world.commands, world.facts, force=False) == 0
     own = ["shutdown okd-dev-bootstrap", *(["destroy okd-dev-bootstrap"] if deaf else [])]
     assert order(world) == ["ssh cluster-stop", *own, "ssh poweroff"]
@@ -121,7 +120,10 @@ def test_what_runs_already_is_not_started_again(world: World) -> None:
     assert order(world) == ["ssh true", "ssh cluster-start"]
 
 
-def test_a_services_host_that_does_not_come_back_is_named_and_no_machine_started(world: World) -> None:
+def test_a_services_host_that_does_not_come_back_is_named_and_no_machine_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SERVICES_ANSWER", limits.SERVICES_ANSWER._replace(seconds=0.2))
     world.domains("shut off")
     world.save(unreachable=True)
     with pytest.raises(StepFailed, match=r"does not answer at 192\.168\.125\.10") as failed:

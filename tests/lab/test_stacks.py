@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cluster.names import Names
 from lab import backend, checkout, residents, stack
 from lab.commands import Commands
 from lab.progress import StepFailed
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -113,11 +115,14 @@ def test_two_runs_set_up_one_after_the_other(defined: Path, capsys: pytest.Captu
     with residents.setting_up():
         other = threading.Thread(target=second)
         other.start()
-        other.join(0.3)
+        said, deadline = "", time.monotonic() + PATIENCE_SECONDS
+        while "waiting for another run" not in said:
+            assert time.monotonic() < deadline, "the second one does not say that it waits"
+            time.sleep(0.01)
+            said += capsys.readouterr().out
         order.append("first")
-    other.join(10)
+    other.join(PATIENCE_SECONDS)
     assert order == ["first", "second"]
-    assert "waiting for another run" in capsys.readouterr().out
 
 
 def test_a_stack_in_the_lab_is_not_looked_for_elsewhere(defined: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from lab import checkout, consoles, facts, residents, stack, status, update
+from cluster import limits
+from lab import checkout, commands, consoles, facts, residents, stack, status, update
 from lab.commands import Commands
 from lab.facts import Facts
 from lab.progress import StepFailed
@@ -306,8 +307,10 @@ def test_a_first_interrupt_is_left_to_the_command() -> None:
     assert commands.followed(["sh", "-c", script]) == (5, ["ends in good order"])
 
 
-def test_a_command_that_takes_too_long_is_given_up() -> None:
-    done = Commands("dev", in_lab=False).caught(["sleep", "10"], timeout=0.2)
+def test_a_command_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_SAID_SECONDS", 0.2)
+    limit = limits.LIBVIRT._replace(seconds=0.2)
+    done = Commands("dev", in_lab=False).caught(["sleep", "600"], what="it", limit=limit)
     assert done.returncode == 124
     assert "no answer within 0.2 s" in done.stderr
 

@@ -14,6 +14,7 @@ import pytest
 
 from lab.upstream.server import Handler
 from tests.lab.conftest import Lab
+from tests.patience import PATIENCE_SECONDS
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -32,7 +33,7 @@ def base(tmp_path: Path) -> Iterator[str]:
 def get(url: str, asked: str | None = None) -> tuple[int, bytes, str]:
     request = urllib.request.Request(url, headers={"Range": asked} if asked else {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return answer.status, answer.read(), answer.headers.get("Content-Range", "")
     except urllib.error.HTTPError as error:
         return error.code, error.read(), error.headers.get("Content-Range", "")

@@ -14,6 +14,7 @@ import pytest
 from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, VERSION
 from tests.mirroring.world import BLOBS, MIRROR, PULL_SECRET, STORAGE, World
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -129,9 +130,9 @@ def test_a_blob_that_was_damaged_later_comes_from_the_media_again(loading: tuple
 def test_a_load_that_was_killed_goes_on_and_uploads_nothing_twice(loading: tuple[World, Path], made: Made) -> None:
     world, media = loading
     agent = world.start_agent("mirror", wanted(world, made, media))
-    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 3 && {world.frozen('mirror')}", 30)
+    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 3 && {world.frozen('mirror')}")
     world.kill_agent()
-    agent.communicate(timeout=30)
+    agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode != 0
     world.thaw("mirror")
     world.verb("mirror", wanted(world, made, media))
@@ -175,9 +176,9 @@ def flip(path: Path) -> None:
 def test_a_part_altered_after_a_load_that_was_killed_is_found(loading: tuple[World, Path], made: Made) -> None:
     world, media = loading
     agent = world.start_agent("mirror", wanted(world, made, media))
-    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 1", 30)
+    world.eventually(f"test $(find {BLOBS} -name data | wc -l) -ge 1")
     world.kill_agent()
-    agent.communicate(timeout=30)
+    agent.communicate(timeout=PATIENCE_SECONDS)
     flip(media / "okd-release.tar.000")
     assert "okd-release.tar.000 was altered" in world.refused("mirror", wanted(world, made, media))
 
@@ -212,7 +213,7 @@ def test_saving_goes_on_after_it_was_killed(bare: World, made: Made) -> None:
     first.stdin.write(json.dumps(document))
     first.stdin.close()
     blobs = "/srv/media/.work/v2/okd/release/blobs"
-    world.eventually(f"test $(find {blobs} -size +1000k | wc -l) -ge 2", 60)
+    world.eventually(f"test $(find {blobs} -size +1000k | wc -l) -ge 2")
     world.sh("kill -9 $(pgrep -f '[m] okd_host media-save')")
     first.wait()
     kept = world.sh(f"find {blobs} -size +1000k -printf '%f %i\\n' | sort").split()

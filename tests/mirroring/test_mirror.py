@@ -9,6 +9,7 @@ import pytest
 from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import SPEC, UPSTREAM, VERSION
 from tests.mirroring.world import BLOBS, MIRROR, PASSWORD, RELEASE, STORAGE, World
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -208,7 +209,7 @@ def test_a_second_run_waits_for_the_first_and_copies_nothing(both: World) -> Non
     first = both.start_agent("mirror", both.document())
     both.eventually("test -s /run/oc-starts")
     second = both.agent("mirror", document=both.document())
-    output, errors = first.communicate(timeout=60)
+    output, errors = first.communicate(timeout=PATIENCE_SECONDS)
     assert first.returncode == 0, output + errors
     assert second.returncode == 0
     assert "waiting for mirror (pid" in second.stdout

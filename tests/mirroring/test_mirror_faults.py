@@ -9,6 +9,7 @@ import pytest
 
 from tests.mirroring.conftest import Made
 from tests.mirroring.world import BLOBS, RELEASE, STORAGE, World
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -88,7 +89,7 @@ def test_a_disk_that_fills_up_while_copying_is_named_and_the_next_run_goes_on(ba
     bare.eventually("test -s /run/oc-starts")
     # All but some 6 MB.
     bare.sh(f"head -c $(( $(stat -f -c '%a*%S' {SMALL}) - 6000000 )) /dev/zero > {SMALL}/other")
-    output, errors = agent.communicate(timeout=90)
+    output, errors = agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode == 1, output + errors
     assert "the registry's disk is full" in errors
     assert "enlarge the registry's data volume" in errors
@@ -101,19 +102,19 @@ def test_a_disk_that_fills_up_while_copying_is_named_and_the_next_run_goes_on(ba
 
 
 def first_blobs(world: World) -> None:
-    world.eventually("grep -q 'blobs/sha256' /run/asked && test -s /run/oc-starts", 30)
+    world.eventually("grep -q 'blobs/sha256' /run/asked && test -s /run/oc-starts")
 
 
 def in_a_blob(world: World) -> None:
-    world.eventually(f"find {STORAGE} -path '*_uploads*' -name data -size +100k | grep -q .", 30)
+    world.eventually(f"find {STORAGE} -path '*_uploads*' -name data -size +100k | grep -q .")
 
 
 def after_some_blobs(world: World) -> None:
-    world.eventually(f"test $(find {BLOBS} -name data -size +1000k | wc -l) -ge 2", 30)
+    world.eventually(f"test $(find {BLOBS} -name data -size +1000k | wc -l) -ge 2")
 
 
 def before_the_record(world: World) -> None:
-    world.eventually(f"test -e {STORAGE}/docker/registry/v2/repositories/okd/scos-release/_manifests/tags", 60)
+    world.eventually(f"test -e {STORAGE}/docker/registry/v2/repositories/okd/scos-release/_manifests/tags")
 
 
 @pytest.mark.parametrize("point", [first_blobs, in_a_blob, after_some_blobs, before_the_record])
@@ -124,7 +125,7 @@ def test_killed_and_run_again_it_completes_and_uploads_nothing_twice(
     agent = both.start_agent("mirror", both.document())
     point(both)
     both.kill_agent()
-    agent.communicate(timeout=30)
+    agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode != 0
     # oc goes with the run that started it.
     both.eventually("! pgrep -f '[a]dm release mirror'")
@@ -140,7 +141,7 @@ def test_killed_again_and_again_it_completes_in_the_end(both: World) -> None:
         time.sleep(1.5)
         if agent.poll() is None:
             both.kill_agent()
-        agent.communicate(timeout=30)
+        agent.communicate(timeout=PATIENCE_SECONDS)
     both.verb("mirror", both.document())
     complete(both)
 
@@ -152,7 +153,7 @@ def test_oc_killed_alone_is_started_again(both: World) -> None:
     for pid in both.sh("pgrep -f '[a]dm release mirror'").split():
         both.run("kill", "-9", pid, check=False)
     both.no_faults()
-    output, errors = agent.communicate(timeout=60)
+    output, errors = agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode == 0, output + errors
     assert "(try 2 of 5)" in output
     complete(both)

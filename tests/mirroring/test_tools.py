@@ -9,6 +9,7 @@ import pytest
 from tests.mirroring.conftest import Made
 from tests.mirroring.tiny_release import VERSION
 from tests.mirroring.world import MIRROR, RELEASE, World
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -71,7 +72,7 @@ def test_a_killed_extraction_leaves_the_old_tools_and_the_next_run_completes(mir
     agent = mirrored.start_agent("tools", tools(mirrored, made))
     mirrored.eventually(f"ls {RELEASE}/tools | grep new")
     mirrored.kill_agent()
-    agent.communicate(timeout=30)
+    agent.communicate(timeout=PATIENCE_SECONDS)
     assert VERSION in mirrored.run("/usr/local/bin/openshift-install", "version")
     mirrored.verb("tools", tools(mirrored, made))
     assert mirrored.run("ls", f"{RELEASE}/tools") == f"{made.digest[7:19]}\n"

@@ -17,6 +17,7 @@ import yaml
 from lab.checkout import LAB
 from lab.toolchain import venv
 from tests.conftest import ROOT, stack_config
+from tests.patience import BOOT_SECONDS
 
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".lab", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "tests", "docs"
@@ -62,7 +63,7 @@ class Clone:
         """Run a command in the clone; what it prints is one text."""
         return subprocess.run(
             argv, cwd=self.root, env={**self.environment, **environment}, stdin=subprocess.DEVNULL, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=BOOT_SECONDS, check=False,
         )  # fmt: skip
 
     def lend_tools(self, *, engine: bool = True) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.newcomer.conftest import STACK, Clone, told
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.daemons]
 _NO_NETWORK = "http://127.0.0.1:1"
@@ -36,8 +37,8 @@ def begun(clone: Clone, *words: str, **environment: str) -> Iterator[subprocess.
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def wait_for(what: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not what():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)
@@ -85,7 +86,7 @@ def test_an_interrupted_build_says_that_it_goes_on_and_leaves_nothing_half_made(
     begins = tmp_path / "begins"
     go = tmp_path / "go"
     go.write_text(
-        f'#!/bin/sh\ncase "$*" in "env GOVERSION") echo go9.9;; env*) ;; *) echo $$ >{begins}; sleep 60;; esac\n'
+        f'#!/bin/sh\ncase "$*" in "env GOVERSION") echo go9.9;; env*) ;; *) echo $$ >{begins}; exec sleep 1200;; esac\n'
     )
     go.chmod(0o755)
     clone.lend_tools(engine=False)
@@ -94,7 +95,7 @@ def test_an_interrupted_build_says_that_it_goes_on_and_leaves_nothing_half_made(
     with begun(clone, "toolchain", PATH=path, https_proxy=_NO_NETWORK) as process:
         wait_for(lambda: begins.exists() and begins.read_text().strip())
         os.killpg(process.pid, signal.SIGINT)
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
     assert "Traceback" not in said
     assert "interrupted: what is done is kept, and the same command goes on from there" in said

@@ -17,6 +17,7 @@ import yaml
 
 from tests.node.machine import Machine
 from tests.node.processes import DOMAIN, Cluster
+from tests.patience import PATIENCE_SECONDS
 
 
 class Approving:
@@ -40,7 +41,7 @@ class Approving:
 
 def secured(context: ssl.SSLContext, address: str, port: int, name: str) -> ssl.SSLSocket:
     """A connection whose server has shown a certificate for `name`."""
-    plain = socket.create_connection((address, port), timeout=10)
+    plain = socket.create_connection((address, port), timeout=PATIENCE_SECONDS)
     return context.wrap_socket(plain, server_hostname=name)
 
 
@@ -85,7 +86,7 @@ def ingress(address: str, host: str = f"console.apps.{DOMAIN}") -> str:
     """What a router answers; "" when none does."""
     asked = urllib.request.Request(f"http://{address}/", headers={"Host": host})
     try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE_SECONDS) as answer:
             return str(answer.read().decode())
     except (urllib.error.URLError, OSError):
         return ""
@@ -122,7 +123,7 @@ def api_of(made: Cluster, machine: Machine) -> Callable[..., tuple[int, dict[str
     context.load_cert_chain(files["crt"], files["key"])
 
     def ask(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        plain = socket.create_connection((machine.address, 6443), timeout=10)
+        plain = socket.create_connection((machine.address, 6443), timeout=PATIENCE_SECONDS)
         connection = http.client.HTTPConnection("localhost")
         connection.sock = context.wrap_socket(plain, server_hostname=f"api.{DOMAIN}")
         connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})

@@ -53,6 +53,7 @@ def balancer(address: str, machines: Sequence[Machine]) -> str:
         [machine for machine in machines if machine.role == role] for role in ("bootstrap", "control-plane", "compute")
     )
     lines = ["defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 1h", "  timeout server 1h"]
+    lines.append("  timeout check 60s")
     for name, port in PORTS.items():
         behind = (compute or plane) if name.startswith("ingress") else [*plane, *before]
         check = "check inter 1s"

@@ -11,11 +11,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.node.authority import NODES, Authority, Pair
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_address
 
 BOOTSTRAPPER = "system:serviceaccount:openshift-machine-config-operator:node-bootstrapper"
@@ -52,7 +53,7 @@ class Client:
         *,
         kind: str = "application/json",
         accept: str = "",
-        limit=30.0,
+        limit: float = PATIENCE_SECONDS,
     ) -> Answer:
         """What the server answers, whatever it is; raises OSError when it does not."""
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
@@ -67,20 +68,20 @@ class Client:
         except urllib.error.HTTPError as error:
             return Answer(error.code, _decoded(error.read()))
 
-    def get(self, path: str, *, limit: float = 30.0) -> Answer:
+    def get(self, path: str, *, limit: float = PATIENCE_SECONDS) -> Answer:
         return self.ask("GET", path, limit=limit)
 
     def post(self, path: str, body: object) -> Answer:
         return self.ask("POST", path, body)
 
-    def watch(self, path: str, seconds: int) -> list[dict[str, Any]]:
-        """All events until the watch ends."""
+    def watch(self, path: str, seconds: int = 2 * PATIENCE_SECONDS) -> Iterator[dict[str, Any]]:
+        """The events as they come, until the server ends the watch."""
         with urllib.request.urlopen(
             f"{self.url}{path}{'&' if '?' in path else '?'}watch=true&timeoutSeconds={seconds}",
-            timeout=seconds + 20,
+            timeout=seconds + PATIENCE_SECONDS,
             context=self.context,
         ) as answer:
-            return [json.loads(line) for line in answer]
+            yield from map(json.loads, answer)
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Member:
             "members": self.members,
             "bootstrap": bootstrap,
             "heartbeatMillis": self.cluster.heartbeat,
-            "patienceMillis": 5 * self.cluster.heartbeat,
+            "patienceMillis": 20 * self.cluster.heartbeat,
             "compact": self.cluster.compact,
             "certificate": str(self.cluster.pair.certificate),
             "key": str(self.cluster.pair.key),
@@ -147,7 +148,7 @@ class Member:
     def _end(self, how: signal.Signals) -> None:
         if self.process:
             self.process.send_signal(how)
-            self.process.wait(20)
+            self.process.wait(PATIENCE_SECONDS)
             self.process = None
 
 
@@ -186,23 +187,23 @@ class Cluster:
         for member in self.members:
             member.start()
 
-    def ready(self, limit: float = 30.0) -> None:
+    def ready(self) -> None:
         """Wait until every member answers /readyz and has taken part in a write."""
         for member in self.members:
-            self.until(lambda url=member.url: self.as_(url=url, pair=None).get("/readyz", limit=2).status == 200, limit)
+            self.until(lambda url=member.url: self.as_(url=url, pair=None).get("/readyz").status == 200)
         if len(self.members) > 1:
             joined = f"member {self.members[-1].name} joined"
-            self.until(lambda: joined in self.members[0].log.read_text(), limit)
+            self.until(lambda: joined in self.members[0].log.read_text())
 
-    def until(self, happened: Any, limit: float = 30.0) -> float:
-        """Wait until it happens; how many seconds it took."""
+    def until(self, happened: Any) -> None:
+        """Wait until it happens."""
         begun = time.monotonic()
-        while time.monotonic() - begun < limit:
+        while time.monotonic() - begun < PATIENCE_SECONDS:
             with contextlib.suppress(OSError):
                 if happened():
-                    return time.monotonic() - begun
+                    return
             time.sleep(0.05)
-        raise AssertionError(f"not within {limit} s:\n" + "\n".join(self.logs()))
+        raise AssertionError(f"not within {PATIENCE_SECONDS} s:\n" + "\n".join(self.logs()))
 
     def logs(self) -> list[str]:
         return [f"{member.name}: {member.log.read_text()[-1500:]}" for member in self.members if member.log.exists()]
@@ -218,14 +219,14 @@ class Cluster:
     def node(self, name: str) -> Client:
         return self.as_(f"system:node:{name}", NODES)
 
-    def oc(self, *words: str, url: str = "", stdin: str | None = None, home: Path | None = None, limit: float = 60):
+    def oc(self, *words: str, url: str = "", stdin: str | None = None, home: Path | None = None):
         """Run the real client as the administrator."""
         return subprocess.run(
             self.oc_argv(*words, url=url),
             input=stdin,
             text=True,
             capture_output=True,
-            timeout=limit,
+            timeout=PATIENCE_SECONDS,
             env={"PATH": os.environ["PATH"], "HOME": str(home or self.directory)},
         )
 

@@ -25,6 +25,7 @@ from lab.release import tools
 from tests.node import registry
 from tests.node.installer_set import DOMAIN, make_set, scheduler
 from tests.node.machine import Machine, balancer
+from tests.patience import PATIENCE_SECONDS
 
 VERSION = registry.VERSION
 HAPROXY = "/usr/sbin/haproxy"
@@ -130,7 +131,7 @@ class Cluster:
             process = self.machines[name].process
             assert process, f"{name} does not run"
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_SECONDS)
             self.machines[name].process = None
 
     def close(self) -> None:
@@ -145,7 +146,7 @@ class Cluster:
 
     def oc(self, *words: str, check: bool = True, stdin: str = "") -> str:
         """What the real client prints."""
-        argv = [str(release.oc()), f"--kubeconfig={self.kubeconfig}", "--request-timeout=20s", *words]
+        argv = [str(release.oc()), f"--kubeconfig={self.kubeconfig}", "--request-timeout=120s", *words]
         done = subprocess.run(self.argv(argv), input=stdin, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"oc {' '.join(words)}: {done.stderr}"
         return done.stdout if done.returncode == 0 else done.stdout + done.stderr
@@ -155,14 +156,14 @@ class Cluster:
         found: list[Document] = json.loads(self.oc("get", *words, "-o", "json"))["items"]
         return found
 
-    def installer(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def installer(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The real openshift-install on a copy of the set whose kubeconfig dials the load balancer."""
         copy = self.directory / "install"
         if not copy.exists():
             subprocess.run(["cp", "-a", str(self.set), str(copy)], check=True)
             self._dialling(self.set / "auth/kubeconfig", copy / "auth/kubeconfig")
         argv = self.argv([str(tools.installer()), *words, "--dir", str(copy), "--log-level", "debug"])
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout)
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=3 * PATIENCE_SECONDS)
 
     def approve(self) -> list[str]:
         """Approve what is pending, as a careless administrator would; the names."""
@@ -178,15 +179,15 @@ class Cluster:
         rows = [line.split() for line in text.splitlines()]
         return {row[0].partition(".")[0] for row in rows if len(row) > 1 and row[1].split(",")[0] == "Ready"}
 
-    def until(self, what: str, holds: Callable[[], object], limit: float = 120, *, approving: bool = False) -> float:
-        """Wait until something holds; how long that took."""
+    def until(self, what: str, holds: Callable[[], object], *, approving: bool = False) -> None:
+        """Wait until something holds."""
         began = time.monotonic()
         while True:
             if approving:
                 self.approve_quietly()
             if holds():
-                return time.monotonic() - began
-            assert time.monotonic() - began < limit, f"{what}: not within {limit} s\n{self.last_words()}"
+                return
+            assert time.monotonic() - began < PATIENCE_SECONDS, f"{what}: never\n{self.last_words()}"
             time.sleep(0.5)
 
     def approve_quietly(self) -> None:
@@ -194,11 +195,11 @@ class Cluster:
         with suppress(AssertionError, ValueError):
             self.approve()
 
-    def install(self, limit: float = 240) -> None:
+    def install(self) -> None:
         """From nothing to a cluster whose version is Available, approving every request."""
         self.begin()
-        self.until("bootstrap complete", self.bootstrap_complete, limit, approving=True)
-        self.until("version available", self.available, limit, approving=True)
+        self.until("bootstrap complete", self.bootstrap_complete, approving=True)
+        self.until("version available", self.available, approving=True)
 
     def bootstrap_complete(self) -> bool:
         words = ["get", "configmap", "-n", "kube-system", "bootstrap", "-o", "jsonpath={.data.status}"]

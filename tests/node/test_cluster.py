@@ -14,6 +14,7 @@ import pytest
 
 from tests.node.asking import api_of, condition, ingress, machine_config, secured
 from tests.node.processes import DOMAIN, VERSION, Cluster
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
 
@@ -91,24 +92,24 @@ def test_the_worker_configuration_for_new_machines_is_kept_in_the_cluster(whole:
 def test_a_drained_node_gets_no_router_and_an_uncordoned_one_gets_it_back(whole: Cluster) -> None:
     node = whole.machines["compute-0"]
     assert ingress(node.address) == f"miniature ingress of console.apps.{DOMAIN}\n"
-    whole.oc("adm", "drain", node.fqdn, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
-    whole.until("the router has stopped", lambda: not ingress(node.address), 20)
+    whole.oc("adm", "drain", node.fqdn, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=600s")
+    whole.until("the router has stopped", lambda: not ingress(node.address))
     assert ingress(whole.machines["compute-1"].address)
     whole.oc("adm", "uncordon", node.fqdn)
-    whole.until("the router is back", lambda: ingress(node.address), 20)
+    whole.until("the router is back", lambda: ingress(node.address))
 
 
 def test_a_stream_through_a_router_outlives_another_ones_drain(whole: Cluster) -> None:
     kept, gone = whole.machines["compute-1"], whole.machines["compute-0"]
-    with urllib.request.urlopen(f"http://{kept.address}/stream", timeout=5) as stream:
+    with urllib.request.urlopen(f"http://{kept.address}/stream", timeout=PATIENCE_SECONDS) as stream:
         first = stream.readline()
-        whole.oc("adm", "drain", gone.fqdn, "--ignore-daemonsets", "--force", "--timeout=60s")
-        whole.until("the router has stopped", lambda: not ingress(gone.address), 20)
+        whole.oc("adm", "drain", gone.fqdn, "--ignore-daemonsets", "--force", "--timeout=600s")
+        whole.until("the router has stopped", lambda: not ingress(gone.address))
         later = [stream.readline() for _ in range(3)]
     whole.oc("adm", "uncordon", gone.fqdn)
     assert first == f"1 {kept.fqdn}\n".encode()
     assert [line.split()[0] for line in later] == [b"2", b"3", b"4"]
-    whole.until("the router is back", lambda: ingress(gone.address), 20)
+    whole.until("the router is back", lambda: ingress(gone.address))
 
 
 def test_routers_serve_tls_with_the_clusters_ingress_certificate(whole: Cluster) -> None:
@@ -131,7 +132,7 @@ def test_workloads_on_the_control_plane_follow_the_scheduler(whole: Cluster) -> 
     for schedulable, left in ((True, 0), (False, 3)):
         patch = json.dumps({"spec": {"mastersSchedulable": schedulable}})
         whole.oc("patch", "scheduler", "cluster", "--type=merge", "-p", patch)
-        whole.until("the taints follow", lambda left=left: tainted() == left, 20)
+        whole.until("the taints follow", lambda left=left: tainted() == left)
 
 
 def test_what_one_machine_was_told_is_read_from_every_other_at_once(whole: Cluster) -> None:
@@ -178,6 +179,6 @@ def test_an_approved_request_for_something_else_is_not_signed(whole: Cluster, tm
         row = json.loads(whole.oc("get", "csr", "foreign", "-o", "json"))
         return row["status"] if condition(row, "Failed") else None
 
-    whole.until("it has failed", verdict, 20)
+    whole.until("it has failed", verdict)
     assert "certificate" not in verdict()
     whole.oc("delete", "csr", "foreign")

@@ -22,7 +22,7 @@ def test_three_machines_alone_take_workloads_and_ingress(tmp_path: Path) -> None
     with cluster(tmp_path / "compact", compute=0) as made:
         made.install()
         assert all_ready(made)
-        made.until("the ingress answers", lambda: ingress(made.balancer), 30)
+        made.until("the ingress answers", lambda: ingress(made.balancer))
         assert not any(row["spec"].get("taints") for row in made.objects("nodes"))
 
 
@@ -41,7 +41,7 @@ def test_the_programs_own_manifests_show_on_the_machines_and_in_the_ingress(tmp_
         assert hub["spec"]["disableAllDefaultSources"] is True
         context = ssl.create_default_context(cadata=certificate)
         address = made.machines["compute-0"].address
-        made.until("HTTPS answers", lambda: answers_tls(context, address), 30)
+        made.until("HTTPS answers", lambda: answers_tls(context, address))
 
 
 def test_one_machine_alone_is_a_cluster_whatever_power_cuts_the_bootstrap_sees(tmp_path: Path) -> None:
@@ -52,26 +52,26 @@ def test_one_machine_alone_is_a_cluster_whatever_power_cuts_the_bootstrap_sees(t
             made.start(name)
         cuts = ["Starting etcd", "Waiting for 1 control-plane", "is a member of the store", "leaving the store"]
         for words in cuts:
-            made.until(words, lambda words=words: words in before.log(), 90, approving=True)
+            made.until(words, lambda words=words: words in before.log(), approving=True)
             made.power_off(before.name)
             made.start(before.name)
-        made.until("bootstrap complete", made.bootstrap_complete, 120, approving=True)
-        made.until("version available", made.available, 90, approving=True)
+        made.until("bootstrap complete", made.bootstrap_complete, approving=True)
+        made.until("version available", made.available, approving=True)
         assert all_ready(made)
         made.power_off()
         for name in made.machines:
             made.start(name)
-        made.until("it is back", lambda: all_ready(made) and ingress(made.balancer), 60)
+        made.until("it is back", lambda: all_ready(made) and ingress(made.balancer))
 
 
 def test_a_bootstrap_without_its_registry_says_so_and_goes_on_when_it_answers(tmp_path: Path) -> None:
     with cluster(tmp_path / "late", control_plane=1, compute=0) as made:
         made.start("bootstrap")
         bootstrap = made.machines["bootstrap"]
-        made.until("it says so", lambda: "release-image: Pull failed. Retrying" in bootstrap.log(), 20)
+        made.until("it says so", lambda: "release-image: Pull failed. Retrying" in bootstrap.log())
         assert open_ports(bootstrap.address) == []
         made.start_services()
-        made.until("it goes on", lambda: "Waiting for 1 control-plane" in bootstrap.log(), 40)
+        made.until("it goes on", lambda: "Waiting for 1 control-plane" in bootstrap.log())
         assert machine_config(made, bootstrap.address, "master")[0] == 200
         status, body = machine_config(made, bootstrap.address, "worker")
         assert status == 500

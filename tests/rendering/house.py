@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cluster.plan import Plan
+from tests.patience import PATIENCE_SECONDS
 
 SETUP = """
 set -e
@@ -136,7 +137,9 @@ class House:
         """Run a command on the host, or on the probe, and wait for it."""
         where = self._of(self._probe if probe else self._host)
         command = ["nsenter", *where, *argv]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=_environment(), check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=_environment(), check=False
+        )
 
     def start(self, *argv: str, probe: bool = False) -> subprocess.Popen[bytes]:
         """Start a command that runs until the house is closed."""
@@ -147,8 +150,8 @@ class House:
         return process
 
     def until(self, *argv: str, probe: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command until it succeeds; after 15 seconds fail with what the daemons said."""
-        deadline = time.monotonic() + 15
+        """Run a command until it succeeds; when the patience ends fail with what the daemons said."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (done := self.run(*argv, probe=probe)).returncode and time.monotonic() < deadline:
             time.sleep(0.1)
         assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}\n{self._logs()}"
@@ -196,7 +199,7 @@ class House:
 
     @staticmethod
     def _wait(ready: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not ready():
             assert time.monotonic() < deadline, f"{what} did not come up"
             time.sleep(0.02)

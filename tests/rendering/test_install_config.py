@@ -21,6 +21,7 @@ from cluster.settings import Settings
 from lab import release
 from tests.cluster.test_manifests import OFF
 from tests.conftest import stack_config
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.release
 VERSION = "4.19.0-okd-scos.0"  # what the installer's module is of
@@ -76,7 +77,9 @@ class Set:
             "OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE": pull_spec,
             "HOME": str(self.directory),
         }
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, env=environment, timeout=PATIENCE_SECONDS, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stderr
 

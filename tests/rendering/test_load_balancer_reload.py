@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.rendering.conftest import NewHouse, plan_of
 from tests.rendering.house import House
 
@@ -27,7 +28,7 @@ Server((sys.argv[1], 80), Echo).serve_forever()
 # Says each line it gets back; stays on one connection for as long as it is fed.
 CLIENT = """
 import socket, sys
-link = socket.create_connection(("192.168.200.254", 80), 10)
+link = socket.create_connection(("192.168.200.254", 80), 600)
 for line in sys.stdin:
     link.sendall(line.encode())
     print(link.recv(1024).decode().strip(), flush=True)
@@ -40,6 +41,7 @@ def house(new_house: NewHouse) -> House:
     for address in ("192.168.200.20", "192.168.200.21", "192.168.200.22"):
         house.run("ip", "addr", "add", f"{address}/24", "dev", "probe", probe=True)
         house.start(sys.executable, "-c", ECHO, address, probe=True)
+        house.until("/bin/sh", "-c", f"ss -Hltn 'src {address} and sport = :80' | grep -q .", probe=True)
     house.start("haproxy", "-W", "-f", CONFIG, "-p", "/run/haproxy.pid")
     house.until("curl", "-fs", "-o", "/dev/null", "http://192.168.200.254:9000/")
     return house
@@ -77,7 +79,7 @@ def test_an_open_connection_survives_and_new_ones_see_the_new_machine(house: Hou
         house.write(CONFIG, str(bundle.files[0].text))
         master = house.read("/run/haproxy.pid").strip()
         assert house.run("kill", "-USR2", master).returncode == 0
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "compute-2" not in _servers_or_none(house) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert servers(house) == {"compute-0", "compute-1", "compute-2"}

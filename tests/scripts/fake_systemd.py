@@ -60,6 +60,10 @@ def start(unit: str) -> int:
             start_new_session=True,
         )
     (STATE / unit / "pid").write_text(str(daemon.pid))
+    # A test may leave a command that shows that the daemon is up: until then it may end, however slow the machine is.
+    shows = STATE / unit / "up"
+    while shows.exists() and daemon.poll() is None and subprocess.run(["sh", shows], check=False).returncode:
+        time.sleep(0.05)
     try:
         daemon.wait(0.4)
     except subprocess.TimeoutExpired:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE_SECONDS
+
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parent.parent / "scripts"
 # dash as the first process collects the daemons that their parents left.
@@ -138,12 +140,23 @@ class Host:
         asked = self.run("sh", "-c", "cat /run/fake-systemd/calls; rm -f /run/fake-systemd/calls", check=False)
         return [line for line in asked.splitlines() if not line.startswith("show") and "No such file" not in line]
 
-    def eventually(self, script: str, seconds: float = 10) -> str:
+    def eventually(self, script: str) -> str:
         """The output of a shell script once it succeeds."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             done = subprocess.run(self.argv(["sh", "-c", script]), capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 return done.stdout
             assert time.monotonic() < deadline, f"never: {script}\n{done.stdout}{done.stderr}"
             time.sleep(0.1)
+
+
+def wait_for(agent: subprocess.Popen[str], text: str) -> str:
+    """What the agent has printed once `text` is in it."""
+    assert agent.stdout
+    seen = ""
+    while text not in seen:
+        line = agent.stdout.readline()
+        assert line, f"{text!r} never came: {seen}"
+        seen += line
+    return seen

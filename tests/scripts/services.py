@@ -173,9 +173,9 @@ def start(host: Host, *units: str) -> None:
     """Start the daemons and wait until they listen."""
     host.run("systemctl", "start", *(units or COMMANDS))
     for port in (6443, 8080, 5000, 53) if not units else ():
-        host.eventually(f"ss -ltn | grep {ADDRESS}:{port}", 20)
+        host.eventually(f"ss -ltn | grep {ADDRESS}:{port}")
     if not units:
-        host.eventually("grep -q DHCP4_STARTED /run/fake-systemd/kea-dhcp4-server.service/log", 20)
+        host.eventually("grep -q DHCP4_STARTED /run/fake-systemd/kea-dhcp4-server.service/log")
 
 
 def document(host: Host) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.scripts.host import HERE, Host
 
 pytestmark = pytest.mark.daemons
@@ -123,7 +124,7 @@ def test_a_server_that_comes_late_is_waited_for(host: Host, upstream: Callable[[
     assert agent.stdout
     assert "Connection refused" in agent.stdout.readline()
     upstream("good")
-    output, errors = agent.communicate(timeout=30)
+    output, errors = agent.communicate(timeout=PATIENCE_SECONDS)
     assert agent.returncode == 0, output + errors
     assert digest(host) == SHA
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.scripts.host import Host
 
 pytestmark = pytest.mark.daemons
@@ -40,7 +41,7 @@ def test_the_first_boot_is_waited_for(booting: Host) -> None:
     time.sleep(1.5)
     assert agent.poll() is None
     booting.write("/run/cloud-init/result.json", result([]))
-    assert agent.communicate(timeout=10)[0].startswith("stage 1/1 ready: first boot finished")
+    assert agent.communicate(timeout=PATIENCE_SECONDS)[0].startswith("stage 1/1 ready: first boot finished")
     assert agent.returncode == 0
 
 

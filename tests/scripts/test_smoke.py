@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.scripts import services
 from tests.scripts.host import Host
 
@@ -39,7 +40,9 @@ def leftovers(host: Host) -> str:
 
 
 def test_everything_right_is_green(serving: Host) -> None:
+    serving.waits(SMOKE=PATIENCE_SECONDS)
     done = serving.agent("smoke", document=services.document(serving))
+    serving.waits(SMOKE=2)
     assert done.returncode == 0
     assert red(done.stdout) == []
     rows = [line for line in done.stdout.splitlines() if line.endswith("| ok")]
@@ -224,7 +227,9 @@ def test_what_a_killed_run_left_is_removed(serving: Host) -> None:
     serving.kill_agent()
     agent.communicate()
     assert "okd-smoke" in leftovers(serving)
+    serving.waits(SMOKE=PATIENCE_SECONDS)
     done = serving.agent("smoke", document=services.document(serving))
+    serving.waits(SMOKE=2)
     assert done.returncode == 0
     assert leftovers(serving) == ""
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.checkout import LAB, ROOT
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 PULUMI = LAB / "bin" / "pulumi"
@@ -65,7 +66,7 @@ class Engine:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert (done.returncode != 0) == fails, f"pulumi {' '.join(words)}: {done.returncode}\n{done.stdout}"
@@ -122,7 +123,7 @@ class Sshd:
             self.process = subprocess.Popen(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", self.directory / "config"], stdout=log, stderr=log
             )
-        for _ in range(100):
+        while self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

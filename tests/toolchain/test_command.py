@@ -9,11 +9,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.toolchain.conftest import PULUMI, Engine, Sshd
 from tests.toolchain.plugin import Plugin
 
@@ -46,13 +48,31 @@ def test_a_local_command_gets_what_it_was_given(command: Plugin, tmp_path: Path)
     assert (state["stdout"], state["stderr"]) == (f"{tmp_path} taken typed", "e")
 
 
-def test_output_streams_while_the_command_runs(command: Plugin) -> None:
+@contextmanager
+def _shown(command: Plugin, line: str, go: Path) -> Iterator[None]:
+    """Once the line is shown, make the file that its command waits for."""
     command.logged.clear()
-    begin = time.monotonic()
-    command.create(LOCAL, {"create": "echo first; echo problem >&2; sleep 1; echo second; printf unfinished"})
-    lines = {text: when - begin for when, text in command.logged}
-    assert set(lines) == {"first", "problem", "second", "unfinished"}
-    assert lines["first"] < 0.8 < lines["second"]
+    seen = []
+
+    def watch() -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not seen and time.monotonic() < deadline:
+            seen.extend(text for text in command.logged if text == line)
+            time.sleep(0.02)
+        go.touch()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    thread.join()
+    assert seen, f"{line!r} was not shown while the command ran"
+
+
+def test_output_streams_while_the_command_runs(command: Plugin, tmp_path: Path) -> None:
+    wait = f"until test -e {tmp_path}/go; do sleep 0.05; done"
+    with _shown(command, "first", tmp_path / "go"):
+        command.create(LOCAL, {"create": f"echo first; echo problem >&2; {wait}; echo second; printf unfinished"})
+    assert set(command.logged) == {"first", "problem", "second", "unfinished"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +82,7 @@ def test_output_streams_while_the_command_runs(command: Plugin) -> None:
 def test_logging_chooses_what_is_shown_and_not_what_is_kept(command: Plugin, logging: str, shown: list[str]) -> None:
     command.logged.clear()
     _, state = command.create(LOCAL, {"create": "echo out; echo err >&2", "logging": logging})
-    assert sorted(text for _, text in command.logged) == shown
+    assert sorted(command.logged) == shown
     assert (state["stdout"], state["stderr"]) == ("out", "err")
 
 
@@ -100,29 +120,27 @@ def _connection(sshd: Sshd, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def test_a_remote_command_over_a_pinned_host_key(command: Plugin, sshd: Sshd) -> None:
-    command.logged.clear()
-    begin = time.monotonic()
-    _, state = command.create(
-        REMOTE,
-        {
-            "connection": _connection(sshd),
-            "create": "echo first; sleep 1; echo $TAKEN; cat; echo e >&2",
-            "environment": {"TAKEN": "taken"},
-            "stdin": "typed",
-        },
-    )
+def test_a_remote_command_over_a_pinned_host_key(command: Plugin, sshd: Sshd, tmp_path: Path) -> None:
+    wait = f"until test -e {tmp_path}/go; do sleep 0.05; done"
+    with _shown(command, "first", tmp_path / "go"):
+        _, state = command.create(
+            REMOTE,
+            {
+                "connection": _connection(sshd),
+                "create": f"echo first; {wait}; echo $TAKEN; cat; echo e >&2",
+                "environment": {"TAKEN": "taken"},
+                "stdin": "typed",
+            },
+        )
     assert (state["stdout"], state["stderr"]) == ("first\ntaken\ntyped", "e")
-    lines = {text: when - begin for when, text in command.logged}
-    assert lines["first"] < 0.9 < lines["taken"]
+    assert "taken" in command.logged
 
 
 def test_another_host_key_is_refused_at_once(command: Plugin, sshd: Sshd) -> None:
     other = (sshd.directory / "other-host.pub").read_text()
-    begin = time.monotonic()
     told = command.create_fails(REMOTE, {"connection": _connection(sshd, hostKey=other), "create": "true"})
     assert "another machine answers, or it was rebuilt with another key" in told
-    assert time.monotonic() - begin < 5
+    assert "gave up after" not in told, "it was tried again"
     connection = _connection(sshd, hostKey="nonsense")
     assert "hostKey" in command.create_fails(REMOTE, {"connection": connection, "create": "true"})
 
@@ -183,10 +201,8 @@ def test_a_host_that_comes_up_later_is_waited_for(command: Plugin, sshd: Sshd) -
 
 def test_the_number_of_attempts_and_their_length_are_limited(command: Plugin, sshd: Sshd) -> None:
     sshd.stop()
-    begin = time.monotonic()
     told = command.create_fails(REMOTE, {"connection": _connection(sshd, dialErrorLimit=0), "create": "true"})
     assert "gave up after 1 attempts" in told
-    assert time.monotonic() - begin < 1
     told = command.create_fails(REMOTE, {"connection": _connection(sshd, dialErrorLimit=1), "create": "true"})
     assert "gave up after 2 attempts" in told
 
@@ -194,7 +210,7 @@ def test_the_number_of_attempts_and_their_length_are_limited(command: Plugin, ss
         silent = _connection(sshd, dialErrorLimit=0, perDialTimeout=1)
         begin = time.monotonic()
         assert "deadline exceeded" in command.create_fails(REMOTE, {"connection": silent, "create": "true"})
-        assert 0.9 < time.monotonic() - begin < 3
+        assert time.monotonic() - begin > 0.9
 
 
 def test_a_variable_that_the_server_does_not_take_is_an_error(command: Plugin, sshd: Sshd) -> None:
@@ -319,18 +335,18 @@ def test_the_life_of_commands_in_the_engine(engine: Engine, sshd: Sshd, tmp_path
 def test_an_interrupted_update_ends_its_local_command(engine: Engine, tmp_path: Path) -> None:
     engine.program(f"""
 import pulumi_command as command
-command.local.Command("local", create="echo $$ > {tmp_path}/pid; sleep 300")
+command.local.Command("local", create="echo $$ > {tmp_path}/pid; sleep 1200")
 """)
     argv = [str(PULUMI), "up", "--yes", "--skip-preview", "--non-interactive"]
     with subprocess.Popen(argv, cwd=engine.project, env=engine.environment, stdout=subprocess.DEVNULL) as process:
         pid = _pid(tmp_path / "pid")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) != 0
+        assert process.wait(timeout=PATIENCE_SECONDS) != 0
     assert not Path(f"/proc/{pid}").exists()
 
 
 def _pid(path: Path) -> int:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (path.exists() and path.read_text().strip()):
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.1)

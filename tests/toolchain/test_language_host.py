@@ -10,6 +10,7 @@ import pytest
 
 from lab.checkout import LAB
 from lab.toolchain import venv
+from tests.patience import PATIENCE_SECONDS
 from tests.toolchain.conftest import PULUMI, Engine
 
 pytestmark = pytest.mark.toolchain
@@ -97,7 +98,7 @@ def test_the_host_ends_with_its_engine() -> None:
     shell.kill()
     shell.wait()
     shell.stdout.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while process.exists():
         assert time.monotonic() < deadline, "the host outlived its engine"
         time.sleep(0.1)
@@ -107,7 +108,9 @@ def test_commands_need_no_plugin_download(engine: Engine) -> None:
     engine.program("import pulumi_random as random\nrandom.RandomPet('x')")
     environment = {**engine.environment, "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
     argv = [str(PULUMI), "preview", "--non-interactive"]
-    done = subprocess.run(argv, cwd=engine.project, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        argv, cwd=engine.project, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 0
     assert "warning" not in (done.stdout + done.stderr).lower()
     assert "download" not in (done.stdout + done.stderr).lower()

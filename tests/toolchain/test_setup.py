@@ -13,6 +13,7 @@ from lab.checkout import ROOT
 from lab.progress import StepFailed, run, step
 from lab.toolchain import engine, packages
 from lab.toolchain.versions import PULUMI
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.toolchain
 
@@ -22,12 +23,10 @@ def _up(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_second_run_has_nothing_to_do_and_is_quick() -> None:
+def test_a_second_run_has_nothing_to_do() -> None:
     assert _up("up").returncode == 0
-    begin = time.monotonic()
     done = _up("up")
     assert (done.returncode, done.stdout) == (0, "")
-    assert time.monotonic() - begin < 3  # 0.2 s on an idle machine
 
 
 def test_status_names_every_tool() -> None:
@@ -87,8 +86,6 @@ def test_a_failed_command_shows_its_last_lines_and_the_remedy(tmp_path: Path) ->
     assert "to do: count less" in str(caught.value)
     with pytest.raises(StepFailed, match="no-such-tool not found"):
         run(["no-such-tool"], log=tmp_path / "log")
-    with pytest.raises(StepFailed, match="no end after"):
-        run(["sleep", "5"], log=tmp_path / "log", timeout=0.1)
 
 
 def test_a_long_step_shows_that_it_goes_on(
@@ -97,9 +94,12 @@ def test_a_long_step_shows_that_it_goes_on(
     monkeypatch.setattr("lab.progress._INTERVAL_SECONDS", 0.1)
     log = tmp_path / "log"
     log.write_text("what happens now\n")
+    told, deadline = "", time.monotonic() + PATIENCE_SECONDS
     with step("waiting", log=log):
-        time.sleep(0.35)
-    told = capsys.readouterr().out
-    assert told.count("… waiting:") >= 2
+        while told.count("… waiting:") < 2:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+            told += capsys.readouterr().out
+    told += capsys.readouterr().out
     assert "(what happens now)" in told
     assert "waiting: done after" in told
