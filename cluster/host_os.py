@@ -94,7 +94,9 @@ DEBIAN_12 = HostOs(
     name="debian-12",
     package_manager="apt",
     base_packages=("ca-certificates", "curl", "iproute2", "openssh-client", "openssl", "python3"),
-    firewall=Daemon(packages=("firewalld",), unit="firewalld.service", config="/etc/firewalld/firewalld.conf"),
+    firewall=Daemon(
+        packages=("firewalld", "nftables"), unit="firewalld.service", config="/etc/firewalld/firewalld.conf"
+    ),
     time=Daemon(packages=("chrony",), unit="chrony.service", config="/etc/chrony/chrony.conf", user="_chrony"),
     dns=Daemon(
         packages=("bind9", "bind9-utils", "bind9-dnsutils"),
@@ -167,7 +169,9 @@ FEDORA = HostOs(
         "policycoreutils-python-utils",
         "python3",
     ),
-    firewall=Daemon(packages=("firewalld",), unit="firewalld.service", config="/etc/firewalld/firewalld.conf"),
+    firewall=Daemon(
+        packages=("firewalld", "nftables"), unit="firewalld.service", config="/etc/firewalld/firewalld.conf"
+    ),
     time=Daemon(packages=("chrony",), unit="chronyd.service", config="/etc/chrony.conf", user="chrony"),
     dns=Daemon(
         packages=("bind", "bind-utils"), unit="named.service", config="/etc/named.conf", user="named", group="named"

@@ -29,7 +29,7 @@ from components.ssh_access import SshAccess
 
 # The release's tools are some of the largest programs there are: a cache that does not hold them is emptied once every
 # few seconds, and everything is translated again.
-TRANSLATION_CACHE_MIB = 512
+TRANSLATION_CACHE_MIB = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
