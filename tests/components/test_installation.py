@@ -74,10 +74,15 @@ def test_bootstrap_and_control_plane_boot_only_once_their_ignition_configs_are_p
         assert "installation-bootstrap-complete" not in after(first, name)
 
 
-def test_compute_machines_boot_only_once_the_bootstrap_has_left(first: Run) -> None:
-    for name in ("compute-0-domain", "compute-1-domain"):
-        assert {"installation-bootstrap-departure", "installation-compute-config"} <= after(first, name)
+def test_a_first_installations_compute_machines_boot_beside_the_control_plane_and_join_once_the_bootstrap_has_left(
+    first: Run, second: Run
+) -> None:
+    for name in ("compute-0", "compute-1"):
+        assert "ignition-set" in after(first, f"{name}-domain")
+        assert "installation-bootstrap-complete" not in after(first, f"{name}-domain")
+        assert {"installation-bootstrap-departure", "installation-compute-config"} <= after(first, f"{name}-join")
     assert "compute-0-join" not in after(first, "compute-1-domain"), "new machines are made all at once"
+    assert "installation-compute-config" in after(second, "compute-0-domain"), "later ones take what the cluster gives"
 
 
 def test_the_installation_is_complete_when_every_machine_has_joined(first: Run) -> None:
@@ -184,8 +189,8 @@ def test_waits_have_their_own_limits(run: Runner) -> None:
     assert document(built, "compute-0-join")["limitMinutes"] == 77
     assert document(built, "compute-0-join")["drainMinutes"] == 5
     timeouts = built.requests["compute-0-join"].customTimeouts
-    assert (timeouts.create, timeouts.delete) == ("87m", "15m")
-    assert built.requests["installation-bootstrap-complete"].customTimeouts.create == f"{20 + 30 + 111 + 10}m"
+    assert (timeouts.create, timeouts.delete) == (f"{77 * 60 + 1800}s", f"{5 * 60 + 900 + 1800}s")
+    assert built.requests["installation-bootstrap-complete"].customTimeouts.create == f"{(20 + 30 + 111) * 60 + 1800}s"
 
 
 @pytest.mark.parametrize(

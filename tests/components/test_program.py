@@ -14,7 +14,7 @@ from tests.components.conftest import DIGEST, Recording, Run, is_secret
 from tests.conftest import STACK_FILES
 
 Runner = Callable[..., Run]
-SERVICES = ["firewall", "time", "dns", "dhcp", "boot", "http", "trust", "registry", "load-balancer"]
+SERVICES = ["units", "firewall", "time", "dns", "dhcp", "boot", "http", "trust", "registry", "load-balancer"]
 
 
 @pytest.fixture(scope="module", params=sorted(STACK_FILES))

@@ -98,7 +98,6 @@ def test_a_first_delivery_starts_and_enables_the_daemon(host: Host) -> None:
     assert host.calls() == [
         "daemon-reload",
         "enable balancer.service",
-        "reset-failed balancer.service",
         "start balancer.service",
     ]
 
@@ -139,7 +138,7 @@ def test_a_file_that_cannot_be_reloaded_restarts(served: Host) -> None:
     assert done.returncode == 0
     assert f"restart ({UNIT} needs it)" in done.stdout
     assert pid(served) != before
-    assert served.calls() == ["daemon-reload", "reset-failed balancer.service", "restart balancer.service"]
+    assert served.calls() == ["daemon-reload", "restart balancer.service"]
 
 
 def test_a_daemon_that_reads_at_each_request_is_left_alone(served: Host) -> None:

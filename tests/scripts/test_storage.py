@@ -38,7 +38,7 @@ def document(device: str, **more: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _mount_by_label(host: Host, device: str) -> None:
     # As it is delivered with all other unit files.
-    host.write(f"/etc/systemd/system/{UNIT}", f"[Mount]\nWhat=LABEL=okd-registry\nWhere={WHERE}\n")
+    host.sh(f"printf '[Mount]\nWhat=LABEL=okd-registry\nWhere={WHERE}\n' > '/etc/systemd/system/{UNIT}'")
     # No udev here: the label is looked up by blkid, as mount(8) does without /dev/disk.
     host.run("sh", "-c", f'sed -i \'s#\\["mount", setting(unit, "What")#["mount", "{device}"#\' /mnt/sbin/systemctl')
 
