@@ -36,6 +36,7 @@ def until(
     """Call `look` until it is done; what it said last. Raises what `fail` makes when the limit is over."""
     said = time.monotonic()
     while True:
+        began = time.monotonic()
         done, at = look()
         if done:
             return at
@@ -44,4 +45,5 @@ def until(
         if time.monotonic() - said >= HEARTBEAT:
             said = time.monotonic()
             report.say(f"  still waiting: {at} ({stages.elapsed:.0f} s)")
-        time.sleep(POLL)
+        # A look that takes seconds, on a busy host, must not be what keeps it busy.
+        time.sleep(max(POLL, 2 * (time.monotonic() - began)))
