@@ -1,8 +1,8 @@
 """The services host's operating systems: the one table of packages, units, paths, users and SELinux facts.
 
 Owns every difference between Debian 12 and Fedora. Debian 12 is proved end to end; Fedora is rendered and its text
-tested. Does not own what is configured. `pigz` is what `oc` unpacks layers with where it is there: its own library takes
-five times as long.
+tested. Does not own what is configured. `pigz` is what `oc` unpacks layers with where it is there: its own library
+takes five times as long.
 """
 
 from __future__ import annotations
