@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_libvirt as libvirt
 
-from cluster.limits import LIBVIRT_OBJECT
 from cluster.render import render
-from components.host_command import ended_within
+from components.host_command import LIBVIRT_OBJECT
 
 # Emulation caches translated code beside the guest's memory: uncapped, a 1 GiB guest grows to 1.5 GiB.
 TRANSLATION_CACHE_MIB = 128
@@ -95,6 +94,6 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
             delete_before_replace=True,
             replace_on_changes=IGNORED_IN_PLACE,
             replace_with=[*args.volumes, *seed],
-            custom_timeouts=ended_within(LIBVIRT_OBJECT.seconds),
+            custom_timeouts=LIBVIRT_OBJECT,
         ),
     )
