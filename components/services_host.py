@@ -1,9 +1,8 @@
 """The services host: one virtual machine between the uplink and the cluster network.
 
 Owns its base image volume, root volume, registry data volume, cloud-init seed and domain, and the first commands on
-it: the host agent, readiness and packages, systemd's files, and the data volume's
-file system. Does not own the services it runs. The data
-volume outlives the domain: a rebuilt services host gets it back with its content.
+it: the host agent, readiness and packages, systemd's files, and the data volume's file system. Does not own the
+services it runs. The data volume outlives the domain: a rebuilt services host gets it back with its content.
 """
 
 from __future__ import annotations

@@ -47,18 +47,18 @@ class Milestone:
 # On 2 cores without KVM, nothing beside it: the services host's SSH after 40 s (docs/validation.md).
 FIRST_SSH = Milestone("the services host answers", "", 40, "its first boot ends, and its services are delivered")
 MILESTONES = (
-    Milestone("all services serve", r"\bsmoke-check-run\b.*\bcreated\b", 110, "the release is mirrored"),
+    Milestone("all services serve", r"\bsmoke-check-run\b.*\bcreated\b", 78, "the release is mirrored"),
     Milestone(
-        "the release is mirrored", r"\bmirror-release\b.*\bcreated\b", 145, "tools and ignition configs are made"
+        "the release is mirrored", r"\bmirror-release\b.*\bcreated\b", 115, "tools and ignition configs are made"
     ),
-    Milestone("ignition configs are there", r"\bignition-set\b.*\bcreated\b", 215, "the machines boot and install"),
+    Milestone("ignition configs are there", r"\bignition-set\b.*\bcreated\b", 155, "the machines boot and install"),
     Milestone(
         "the control plane does without the bootstrap",
         r"\binstallation-bootstrap-complete\b.*\bcreated\b",
-        320,
+        245,
         "the bootstrap leaves, compute machines join",
     ),
-    Milestone("every node is Ready", r"\binstallation-complete\b.*\bcreated\b", 355, ""),
+    Milestone("every node is Ready", r"\binstallation-complete\b.*\bcreated\b", 275, ""),
 )
 
 

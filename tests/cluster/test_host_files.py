@@ -90,7 +90,9 @@ def test_every_daemon_is_enabled_watched_and_restarted_after_a_failure(plan: Pla
         if bundle.service == "trust":
             continue
         units = bundle.unit_files
-        assert not [file for file in bundle.files if file.path.startswith("/etc/systemd/system/")], "units travel together"
+        assert not [file for file in bundle.files if file.path.startswith("/etc/systemd/system/")], (
+            "units travel together"
+        )
         assert set(units) <= set(plan.units.files)
         assert bundle.units
         assert any("Restart=always" in str(file.text) for file in units), bundle.service
