@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from tests.end_to_end.clone import Clone, Finished
+from tests.lab.test_boot import CYCLES
 
 
 def test_make_up_leaves_the_settings_file_as_it_is_committed(clone: Clone) -> None:
@@ -44,6 +45,28 @@ def test_outputs_are_there_and_secrets_are_masked(clone: Clone) -> None:
     assert shown["registryUsername"] == "okd"
     assert shown["apiUrl"].startswith("https://api.")
     assert shown["caCertificate"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_nothing_failed_on_the_services_host_and_its_root_file_system_has_grown(clone: Clone) -> None:
+    failed = clone.on_services("systemctl list-units --failed --no-legend").ok().text.strip()
+    assert failed == ""
+    assert clone.on_services(CYCLES).text.strip().splitlines()[-1] == "0"
+    assert int(clone.on_services("df --output=size --block-size=1M / | tail -1").ok().text.split()[-1]) > 5500
+
+
+def test_nobody_logs_in_with_a_password_and_the_only_host_key_is_the_stacks(clone: Clone) -> None:
+    assert clone.on_services("sudo passwd --status root").ok().text.split()[1] == "L"
+    effective = clone.on_services("sudo sshd -T").ok().text.splitlines()
+    assert "passwordauthentication no" in effective
+    assert "permitrootlogin no" in effective
+    assert clone.on_services("ls /etc/ssh/ssh_host_*_key").ok().text.strip() == "/etc/ssh/ssh_host_ed25519_key"
+
+
+def test_a_first_delivery_makes_systemd_read_its_units_once(clone: Clone, up: Finished) -> None:
+    told = [line for line in up.text.splitlines() if re.search(r"stage \d/\d units: .*daemon-reload", line)]
+    names = {found[1] for line in told if (found := re.search(r"Command (\S+)-bundle", line))}
+    assert names <= {"units"}, told
+    assert told
 
 
 def test_a_template_broken_on_purpose_fails_with_the_parsers_message_and_the_old_service_answers(clone: Clone) -> None:

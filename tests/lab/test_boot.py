@@ -19,7 +19,8 @@ from tests.lab import guests
 from tests.lab.conftest import Lab
 from tests.patience import BOOT_SECONDS
 
-pytestmark = pytest.mark.lab
+# Every bring-up of `make test` boots both images; the end to end asks its services host for the same facts.
+pytestmark = [pytest.mark.lab, pytest.mark.extended]
 
 KIND = "qemu" if kvm.problem() else "kvm"
 AHEAD_SECONDS = 40.25
