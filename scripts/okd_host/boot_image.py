@@ -61,8 +61,7 @@ def _stream(installer: str, stages: report.Stages) -> dict[str, Any]:
     try:
         if done.code:
             raise ValueError(f"exit code {done.code}")
-        # Log lines may stand before it.
-        found: dict[str, Any] = json.JSONDecoder().raw_decode(done.output, done.output.index("{"))[0]
+        found = _document(done.output)
     except ValueError as error:
         raise report.Failed(
             "openshift-install does not say which boot image fits the release",
@@ -73,6 +72,20 @@ def _stream(installer: str, stages: report.Stages) -> dict[str, Any]:
             "bootImage",
         ) from error
     return found
+
+
+def _document(output: str) -> dict[str, Any]:
+    """The JSON object in what the installer printed; other lines, with braces too, may stand before it."""
+    error = ValueError("it printed no stream metadata")
+    for begin in re.finditer(r"^\{", output, re.MULTILINE):
+        try:
+            found = json.JSONDecoder().raw_decode(output, begin.start())[0]
+        except ValueError as wrong:
+            error = wrong
+            continue
+        if isinstance(found, dict) and "architectures" in found:
+            return found
+    raise error
 
 
 def _artifacts(stream: Mapping[str, Any], architecture: str) -> dict[str, dict[str, str]]:

@@ -32,7 +32,8 @@ stream = json.loads(printed)
 for part, digest in {digests!r}.items():
     row = stream["architectures"]["x86_64"]["artifacts"]["metal"]["formats"]["pxe"][part]
     row.update(location="{url}/" + part, sha256=digest)
-print("level=warning msg=A line of its log stands before it")
+print("level=warning msg=A line of its log stands before it, with flags {{0 1}}")
+print("{{}}")
 print(json.dumps(stream))
 """
 
