@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_libvirt as libvirt
 
+from cluster.limits import LIBVIRT_OBJECT
 from cluster.render import render
-from components.host_command import LIBVIRT_OBJECT
 
 # Emulation caches translated code beside the guest's memory: uncapped, a 1 GiB guest grows to 1.5 GiB.
 TRANSLATION_CACHE_MIB = 128
+
+# The provider has limits of its own for domains alone; it warns of any for other objects.
+PATIENCE = f"{LIBVIRT_OBJECT.seconds:.0f}s"
 
 # Neither force-new nor handled by the provider's update (terraform-provider-libvirt 0.8.1, resource_libvirt_domain.go).
 IGNORED_IN_PLACE = [
@@ -94,6 +97,6 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
             delete_before_replace=True,
             replace_on_changes=IGNORED_IN_PLACE,
             replace_with=[*args.volumes, *seed],
-            custom_timeouts=LIBVIRT_OBJECT,
+            custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, delete=PATIENCE),
         ),
     )

@@ -82,10 +82,6 @@ def ended_within(seconds: float, undo_seconds: float | None = None) -> pulumi.Cu
     return pulumi.CustomTimeouts(create=does, update=does, delete=undoes)
 
 
-# libvirt copies images and fills disks as quickly as its host can.
-LIBVIRT_OBJECT = ended_within(limits.LIBVIRT_OBJECT.seconds)
-
-
 def result(command: remote.Command) -> pulumi.Output[dict[str, Any]]:
     """What a verb reports back, in the last line it prints."""
     return command.stdout.apply(_result)

@@ -14,7 +14,6 @@ import pulumi_libvirt as libvirt
 from cluster import preflight
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
-from components.host_command import LIBVIRT_OBJECT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +54,7 @@ class Hypervisor(pulumi.ComponentResource):
             name=args.pool_name,
             type="dir",
             target={"path": args.pool_path},
-            opts=pulumi.ResourceOptions(parent=self, provider=self.provider, custom_timeouts=LIBVIRT_OBJECT),
+            opts=pulumi.ResourceOptions(parent=self, provider=self.provider),
         )
         self.pool = pool.name
         self.register_outputs({"pool": self.pool, "domainType": args.domain_type})

@@ -15,7 +15,6 @@ from cluster.installation import console_log
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
 from components.domain import DomainArgs, Nic, domain
-from components.host_command import LIBVIRT_OBJECT
 from components.hypervisor import Hypervisor
 from components.network import Networks
 
@@ -41,7 +40,7 @@ class Machine(pulumi.ComponentResource):
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("okd:index:Machine", name, None, opts)
         row, names, hypervisor = args.row, args.plan.names, args.hypervisor
-        child = pulumi.ResourceOptions(parent=self, delete_before_replace=True, custom_timeouts=LIBVIRT_OBJECT)
+        child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         volumes = [
             libvirt.Volume(
                 f"{name}-{kind}",

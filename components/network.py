@@ -13,7 +13,6 @@ import pulumi
 import pulumi_libvirt as libvirt
 
 from cluster.plan import Plan
-from components.host_command import LIBVIRT_OBJECT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +55,6 @@ class Networks(pulumi.ComponentResource):
             parent=self,
             replace_on_changes=["addresses", "bridge", "dhcp", "dns", "mode", "mtu"],
             delete_before_replace=True,
-            custom_timeouts=LIBVIRT_OBJECT,
         )
         cluster = libvirt.Network(
             f"{name}-cluster",

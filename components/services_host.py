@@ -18,7 +18,7 @@ from cluster import limits
 from cluster.installation import console_log
 from cluster.plan import Plan
 from components.domain import DomainArgs, Nic, domain
-from components.host_command import LIBVIRT_OBJECT, Host, ended_within, host_command
+from components.host_command import Host, ended_within, host_command
 from components.host_service import HostService, HostServiceArgs
 from components.hypervisor import Hypervisor
 from components.image import image_digest
@@ -110,7 +110,7 @@ class ServicesHost(pulumi.ComponentResource):
             source=settings.image.location,
             format="qcow2",
             # A moved file with the same content is the same image.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["source"], custom_timeouts=LIBVIRT_OBJECT),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["source"]),
         )
         # cloud-init applies a seed once in a disk's life: a new seed takes a new disk.
         root = libvirt.Volume(
@@ -120,9 +120,7 @@ class ServicesHost(pulumi.ComponentResource):
             base_volume_id=base.id,
             format="qcow2",
             size=settings.disk_gib * GIB,
-            opts=pulumi.ResourceOptions(
-                parent=self, delete_before_replace=True, replace_with=[base, seed], custom_timeouts=LIBVIRT_OBJECT
-            ),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_with=[base, seed]),
         )
         data = libvirt.Volume(
             f"{name}-registry-data",
@@ -130,7 +128,7 @@ class ServicesHost(pulumi.ComponentResource):
             pool=args.hypervisor.pool,
             format="qcow2",
             size=settings.registry_gib * GIB,
-            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect_registry, custom_timeouts=LIBVIRT_OBJECT),
+            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect_registry),
         )
         return [root, data]
 
@@ -149,7 +147,7 @@ class ServicesHost(pulumi.ComponentResource):
             meta_data=pulumi.Output.unsecret(files.apply(lambda seed: seed.meta_data)),
             network_config=pulumi.Output.unsecret(files.apply(lambda seed: seed.network_config)),
             # Any change makes a new disk under the same name.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, custom_timeouts=LIBVIRT_OBJECT),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
     def _prepare(

@@ -178,7 +178,9 @@ def test_an_architecture_that_the_stream_lacks_names_those_that_it_has(host: Hos
     assert "correct the setting release.architecture" in done.stderr
 
 
-@pytest.mark.parametrize(("script", "why"), [("echo no such asset; exit 3", "exit code 3"), ("echo text", "no stream metadata")])
+@pytest.mark.parametrize(
+    ("script", "why"), [("echo no such asset; exit 3", "exit code 3"), ("echo text", "no stream metadata")]
+)
 def test_an_installer_that_does_not_tell_is_shown(host: Host, script: str, why: str) -> None:
     host.write(INSTALLER, f"#!/bin/sh\n{script}\n", "755")
     done = host.agent("boot-image", document=document())
