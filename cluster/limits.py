@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LEAST_WAIT = 600.0
-
 
 class Wait(NamedTuple):
     """So many seconds for something that takes its time, and why."""

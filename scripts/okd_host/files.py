@@ -99,8 +99,7 @@ def _holder(path: str) -> str:
 @contextmanager
 def turn(kind: str, places: int, waiting: Callable[[str], None]) -> Iterator[None]:
     """Be one of at most `places` processes that do `kind` at a time; `waiting` is called about every five seconds."""
-    os.makedirs(LOCKS, exist_ok=True)
-    descriptors = [os.open(os.path.join(LOCKS, f"{kind}-{n}"), os.O_RDWR | os.O_CREAT, 0o644) for n in range(places)]
+    descriptors = [_lockable(f"{kind}-{n}") for n in range(places)]
     said = time.monotonic()
     try:
         while not any(_taken(descriptor) for descriptor in descriptors):
@@ -114,6 +113,14 @@ def turn(kind: str, places: int, waiting: Callable[[str], None]) -> Iterator[Non
             os.close(descriptor)
 
 
+def _lockable(name: str) -> int:
+    """Open a lock for root alone: whoever can open a file can hold its lock, and let every delivery wait."""
+    os.makedirs(LOCKS, exist_ok=True)
+    descriptor = os.open(os.path.join(LOCKS, name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def _taken(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,16 +132,11 @@ def _taken(descriptor: int) -> bool:
 @contextmanager
 def lock(service: str, verb: str, wait: float = limits.LOCK.seconds) -> Iterator[None]:
     """Hold the lock of `service`; the kernel drops it with the process. Raises Failed naming the holder."""
-    os.makedirs(LOCKS, exist_ok=True)
     path = os.path.join(LOCKS, service)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _lockable(service)
     started, said = time.monotonic(), 0.0
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            waited = time.monotonic() - started
+    while not _taken(descriptor):
+        waited = time.monotonic() - started
         if waited > wait:
             os.close(descriptor)
             raise report.Failed(

@@ -29,14 +29,12 @@ def _probe(health: Health, limit: float, stages: report.Stages) -> str:
     return ""
 
 
-def verify(
-    probes: Sequence[Health], names: Sequence[str], since: float, stages: report.Stages, limit: float = 0
-) -> None:
-    """Every probe succeeds, all together within `limit` seconds (limits.HEALTH if 0), while the units `names` run.
+def verify(probes: Sequence[Health], names: Sequence[str], since: float, stages: report.Stages) -> None:
+    """Every probe succeeds, all together within limits.HEALTH, while the units `names` run.
 
     Raises Failed with the last answer, or at once with what a unit that went down has logged since `since`.
     """
-    limit = limit or limits.HEALTH.seconds
+    limit = limits.HEALTH.seconds
     deadline, said = time.monotonic() + limit, time.monotonic()
     for health in probes:
         pause = 0.1

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,31 @@ def test_a_changed_host_key_is_refused_and_the_way_out_is_named(shell: Any, serv
     remembered = Path(done.output.rpartition("remove ")[2])
     remembered.unlink()
     assert shell.answers(row(UUID))
+
+
+def test_first_logins_side_by_side_all_succeed(shell: Any, server: Server, row: Any) -> None:
+    server.start("first")
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda n: shell.run(row(UUID), f"echo {n}").code, range(8)))
+    assert codes == [0] * 8
+
+
+def test_a_host_key_that_another_first_login_has_kept_stays(
+    shell: Any, server: Server, row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start("first")
+    kept = Path(shell.KNOWN) / "127.0.0.1"
+    login = shell.commands.run
+
+    def slow(argv: Any, **given: Any) -> Any:
+        done = login(argv, **given)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("kept by the other\n")
+        return done
+
+    monkeypatch.setattr(shell.commands, "run", slow)
+    assert shell.run(row(), "true").code == 0
+    assert kept.read_text() == "kept by the other\n"
 
 
 def test_a_machine_that_is_not_installed_yet_leaves_no_host_key_behind(shell: Any, server: Server, row: Any) -> None:

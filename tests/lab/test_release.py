@@ -227,7 +227,7 @@ def test_a_key_leaves_nothing_though_its_agent_removes_files_at_the_same_time(mo
     monkeypatch.setattr(shutil, "rmtree", racing)
     with signing.key():
         pass
-    assert len(homes) == 2
+    assert len(homes) >= 2, "a first try that failed was not repeated (the real agent may make it fail once more)"
     assert not homes[0].exists()
 
 

@@ -327,6 +327,14 @@ def test_a_second_run_names_the_one_that_holds_the_lock(served: Host) -> None:
     assert page(served) == "three"
 
 
+def test_an_ordinary_user_cannot_hold_a_lock_of_the_agent(served: Host) -> None:
+    for name in ("balancer", "check-0"):
+        served.write(f"/run/okd-libvirt/lock/{name}", "", "644")
+    assert served.agent("deliver", document=document("two")).returncode == 0
+    modes = served.sh("stat -c %a /run/okd-libvirt/lock/balancer /run/okd-libvirt/lock/check-0").split()
+    assert modes == ["600", "600"]
+
+
 PROBE = (
     f"test -e {PAGES}/b && ! test -e {PAGES}/stray && test $(stat -c %a:%U /etc/haproxy/sub/x) = 600:daemon && false"
 )

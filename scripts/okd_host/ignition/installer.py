@@ -19,7 +19,6 @@ from okd_host import files, limits, report
 from okd_host.commands import run
 from okd_host.ignition import NEW
 
-# Emulated machines are slow.
 # Holds every private key of the set.
 STATE = ".openshift_install_state.json"
 LOG = ".openshift_install.log"

@@ -14,7 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from okd_host import commands, files, limits
 from okd_host.installation.rows import Row
@@ -40,22 +40,44 @@ def login_key() -> str:
     return files.secret(*LOGIN_KEY)
 
 
+def _alone(row: Row) -> AbstractContextManager[None]:
+    """Be the only process that touches what is remembered of the machine: verbs side by side log in to one machine."""
+    return files.turn(f"host-key-{row.address}", 1, lambda what: None)
+
+
 def _remembered(row: Row) -> str:
     """The file with the host keys of the machine; those of another machine with this address are forgotten."""
     path = os.path.join(KNOWN, row.address)
-    if row.uuid:
+    if not row.uuid:
+        return path
+    with _alone(row):
         owner = ""
         with suppress(OSError), open(f"{path}.uuid") as file:
             owner = file.read().strip()
         if owner != row.uuid:
-            forget(row)
+            _forget(row)
             os.makedirs(KNOWN, exist_ok=True)
             files.write_now(f"{path}.uuid", f"{row.uuid}\n".encode())
     return path
 
 
+def _remember(path: str, seen: str, row: Row) -> None:
+    """Keep the host keys in the file `seen`, unless another first login has kept them meanwhile."""
+    with open(seen, "rb") as file:
+        content = file.read()
+    with _alone(row):
+        if not os.path.exists(path):
+            os.makedirs(KNOWN, exist_ok=True)
+            files.write_now(path, content)
+
+
 def forget(row: Row) -> None:
     """Forget the host keys of a machine that is gone for good."""
+    with _alone(row):
+        _forget(row)
+
+
+def _forget(row: Row) -> None:
     for suffix in ("", ".uuid"):
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(KNOWN, row.address) + suffix)
@@ -104,10 +126,7 @@ def run(
         seen = os.path.join(directory, "seen")
         done = commands.run(_argv(row, command, seen, "accept-new", limit, silence), limit=limit, heartbeat=heartbeat)
         if done.code not in (UNREACHABLE, 124, 127) and os.path.exists(seen):
-            with open(seen, "rb") as file:
-                content = file.read()
-            os.makedirs(KNOWN, exist_ok=True)
-            files.write_now(remembered, content)
+            _remember(remembered, seen, row)
     return done
 
 
