@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import pace
+from lab.cached import cached
 from lab.checkout import LOGS, cache
 from lab.progress import StepFailed, run, say
 from lab.toolchain.versions import at_least
@@ -58,16 +59,13 @@ def build(
     place = cache("toolchain", hashlib.sha256(inputs.encode()).hexdigest()[:32])
     if (place / binary).exists():
         return place / binary
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{binary}-", dir=place.parent))
-    try:
+
+    def make(work: Path) -> None:
         with _prepared(module, prepare) as directory:
             argv = ["go", "build", "-ldflags", f"-s -w {flags}".strip(), "-o", str(work / binary)]
             _build([*argv, *_tagged(tags), package], directory, binary, version, environment, _tagged(tags))
-        work.chmod(0o755)
-        _publish(work, place)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+
+    cached(place, f"program {binary}", make, announce=False)
     return place / binary
 
 
@@ -136,16 +134,6 @@ def _prepared(module: Path, prepare: Callable[[Path], None] | None) -> Iterator[
 
 def _tagged(tags: str) -> list[str]:
     return ["-tags", tags] if tags else []
-
-
-def _publish(work: Path, place: Path) -> None:
-    try:
-        work.rename(place)
-    except OSError:
-        # Another clone was faster: its result is the same.
-        if not place.is_dir():
-            raise
-        say(f"{place.name} was built by another process meanwhile")
 
 
 def _go_proxy(environment: Mapping[str, str]) -> str:

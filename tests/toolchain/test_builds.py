@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,21 @@ def test_a_result_is_kept_and_made_anew_when_its_inputs_change(module: Path, tmp
     (module / "cmd" / "main.go").write_text("package main\n\nfunc main() {}\n")
     assert _build(module, "-X main.word=one") != first
     assert sorted(path.name for path in first.parents[1].iterdir() if "sample" in path.name) == []
+
+
+def test_a_program_that_two_processes_need_is_compiled_once(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    once = golang._build
+
+    def counted(argv: list[str], *others: Any) -> None:
+        compiled.append(argv[-1])
+        once(argv, *others)
+
+    monkeypatch.setattr(golang, "_build", counted)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: _build(module, "-X main.word=same"), range(2))
+    assert first == second
+    assert compiled == ["./cmd"]
 
 
 def test_tags_choose_files_and_make_another_result(module: Path) -> None:
