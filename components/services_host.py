@@ -15,6 +15,8 @@ import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
 from cluster import limits
+from cluster.domain_xslt import Backed
+from cluster.footprint import ROOT
 from cluster.installation import console_log
 from cluster.plan import Plan
 from components.domain import DomainArgs, Nic, domain
@@ -78,6 +80,9 @@ class ServicesHost(pulumi.ComponentResource):
                 volumes=volumes,
                 boot=["hd"],
                 console_log=console_log(plan, settings.name),
+                pool_path=args.hypervisor.pool_path,
+                form=args.hypervisor.forms.form(name),
+                backed=[Backed(names.volume(settings.name, ROOT), self._base(args.plan), "qcow2")],
                 cloud_init=seed,
                 translation_cache_mib=TRANSLATION_CACHE_MIB,
             ),
@@ -99,13 +104,17 @@ class ServicesHost(pulumi.ComponentResource):
         self.agent, self.prepared, self.stored = self._prepare(name, args)
         self.register_outputs({"identity": self.host.identity})
 
+    def _base(self, plan: Plan) -> str:
+        """The base volume, named by its content: the provider does not notice a changed file behind the same path."""
+        services = plan.settings.services
+        digest = image_digest(services.image.location, services.image.sha256)
+        return plan.names.volume(services.name, f"base-{digest[:12]}")
+
     def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
         settings, names = args.plan.settings.services, args.plan.names
-        digest = image_digest(settings.image.location, settings.image.sha256)
         base = libvirt.Volume(
             f"{name}-base",
-            # The provider does not notice a changed file behind the same path, so the content names the volume.
-            name=names.volume(settings.name, f"base-{digest[:12]}"),
+            name=self._base(args.plan),
             pool=args.hypervisor.pool,
             source=settings.image.location,
             format="qcow2",
@@ -115,7 +124,7 @@ class ServicesHost(pulumi.ComponentResource):
         # cloud-init applies a seed once in a disk's life: a new seed takes a new disk.
         root = libvirt.Volume(
             f"{name}-root",
-            name=names.volume(settings.name, "root"),
+            name=names.volume(settings.name, ROOT),
             pool=args.hypervisor.pool,
             base_volume_id=base.id,
             format="qcow2",

@@ -55,11 +55,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Processors:
-    """The host's processors; `domain_types` are those that it offers for machines of its own architecture."""
+    """The host's processors; it offers `domain_types` and `machines`, by all their names, for its own architecture."""
 
     architecture: str
     domain_types: frozenset[str]
     virtual: bool
+    machines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
