@@ -274,6 +274,13 @@ def test_kvm_that_was_asked_for_and_is_missing_is_refused() -> None:
     assert "nested=1" in text
 
 
+def test_a_host_that_offers_neither_machine_type_is_refused() -> None:
+    text = refused(new(), replace(FREE, processors=replace(KVM, machines=frozenset({"microvm"}))))
+    assert "offers neither q35 nor pc machines" in text
+    for machines in ({"q35", "pc-q35-rhel10.0.0"}, {"pc", "q35"}, {"pc"}):
+        assert silent(new(), replace(FREE, processors=replace(KVM, machines=frozenset(machines))))
+
+
 def test_a_host_that_runs_no_machines_is_refused() -> None:
     text = refused(new(), replace(FREE, processors=replace(KVM, domain_types=frozenset({"xen"}))))
     assert "qemu-system-x86" in text

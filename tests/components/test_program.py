@@ -141,6 +141,16 @@ def test_domains_are_replaced_when_the_provider_would_ignore_the_change(built: R
         assert request.replace_with, f"{domain.name} must be rebuilt with its disks"
 
 
+def test_every_disk_is_a_file_in_the_pool_and_the_base_image_the_volume_that_is_made(built: Run) -> None:
+    path = built.recording.named("hypervisor-pool", "Pool").inputs["target"]["path"]
+    base = built.recording.named("services-base", "Volume").inputs
+    for domain in built.recording.of_type("Domain"):
+        xslt = domain.inputs["xml"]["xslt"]
+        assert f"concat('{path}/', @volume)" in xslt
+        assert (f'<source file="{path}/{base["name"]}"/>' in xslt) == (domain.name == "services-domain")
+        assert ('bus="scsi"' in xslt) == ("cloudinit" in domain.inputs)
+
+
 def test_children_hang_under_their_component(built: Run) -> None:
     for name, parent in {
         "network-cluster": "okd:index:Networks",
