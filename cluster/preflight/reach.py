@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from cluster.places import without_password
 from cluster.preflight.look import Finding, Look, refuse
 
 # Debian's and Fedora's packages.
@@ -50,18 +51,13 @@ def findings(look: Look) -> Iterator[Finding]:
 
 def _unreachable(uri: str, said: str) -> Finding:
     harm, fix = _reason(uri, said)
-    words = " ".join(line.removeprefix("error: ") for line in said.splitlines())
-    return refuse("hypervisor.uri", masked(uri), f"{harm}, so nothing can be made there ({words})", fix)
-
-
-def masked(uri: str) -> str:
-    """A libvirt URI without the password that somebody may have written into it."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", uri)
+    words = without_password(" ".join(line.removeprefix("error: ") for line in said.splitlines()))
+    return refuse("hypervisor.uri", uri, f"{harm}, so nothing can be made there ({words})", fix)
 
 
 def _reason(uri: str, said: str) -> tuple[str, str]:
     """Why libvirt does not answer, and what to do about it."""
-    login = masked(uri).partition("://")[2].partition("/")[0] or "HOST"
+    login = uri.partition("://")[2].partition("/")[0] or "HOST"
     host = urlsplit(uri).hostname or "this machine"
     reasons = {
         r"host key verification failed|no matching host key": (
@@ -100,4 +96,4 @@ def _reason(uri: str, said: str) -> tuple[str, str]:
     for pattern, reason in reasons.items():
         if re.search(pattern, said, re.IGNORECASE):
             return reason
-    return "libvirt does not answer", f"`virsh -c {masked(uri)} uri` must work: see what it says"
+    return "libvirt does not answer", f"`virsh -c {uri} uri` must work: see what it says"

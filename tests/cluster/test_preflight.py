@@ -233,12 +233,11 @@ def test_each_reason_why_libvirt_does_not_answer_has_its_own_message(said: str, 
 
 
 def test_a_password_in_the_uri_is_not_shown() -> None:
-    def remote(config: dict[str, Any]) -> None:
-        config["hypervisor"] = {"uri": "qemu+ssh://somebody:hunter2@kvm.example.com/system"}
-
-    text = refused(new(remote), HostFacts(refusal="error: Host key verification failed."))
-    assert "hunter2" not in text
-    assert "ssh somebody:…@kvm.example.com" in text
+    for password in ("hunter2", "a/hunter2", "a@hunter2", "a:hunter2?#"):
+        said = f"error: cannot connect to 'qemu+ssh://somebody:{password}@kvm.example.com/system'"
+        text = refused(new(), HostFacts(refusal=said))
+        assert "hunter2" not in text
+        assert "somebody:…@kvm.example.com/system" in text
 
 
 def test_an_image_that_cannot_be_used_is_refused() -> None:
