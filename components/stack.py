@@ -53,7 +53,7 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
     await _heard()
     services_host = ServicesHost(
         "services",
-        ServicesHostArgs(plan=plan, networks=networks, ssh=ssh, hypervisor=hypervisor, agent=packed),
+        ServicesHostArgs(plan=plan, facts=facts, networks=networks, ssh=ssh, hypervisor=hypervisor, agent=packed),
         on_libvirt,
     )
     host = services_host.host

@@ -17,6 +17,7 @@ from cluster.preflight.facts import (
     Domain,
     Here,
     HostFacts,
+    Image,
     Link,
     Network,
     Nic,
@@ -241,9 +242,50 @@ def test_a_password_in_the_uri_is_not_shown() -> None:
 
 
 def test_an_image_that_cannot_be_used_is_refused() -> None:
-    text = refused(new(), replace(FREE, image="it is no qcow2 image"))
+    text = refused(new(), replace(FREE, image=Image(wrong="it is compressed")))
     assert text.startswith("services.image.location = ")
-    assert "it is no qcow2 image" in text
+    assert "it is compressed" in text
+
+
+def test_an_image_that_does_not_fit_on_the_services_hosts_disk_is_refused() -> None:
+    size = planned("hard-way").settings.services.disk_gib
+    assert silent(new(), replace(FREE, image=Image(form="raw", size=size * GIB)))
+    text = refused(new(), replace(FREE, image=Image(form="raw", size=size * GIB + 1)))
+    assert text.startswith(f"services.diskGiB = {size}\n")
+    assert f"write {size + 1} or more" in text
+
+
+def test_an_images_server_that_does_not_answer_is_warned_about_and_its_password_not_shown() -> None:
+    def at(config: dict[str, Any]) -> None:
+        config["services"]["image"] = {"location": "https://files.example.com/debian.raw"}
+
+    text = warned(new(at), replace(FREE, image=Image(silent="Name or service not known")))
+    assert "(Name or service not known)" in text
+    assert "taken for raw" in text
+
+
+@pytest.mark.parametrize(
+    ("location", "seen", "form"),
+    [
+        ("https://files.example.com/debian.raw", Image(), "raw"),
+        ("https://files.example.com/debian.RAW?x=1", Image(silent="gone"), "raw"),
+        ("https://files.example.com/debian.qcow2", Image(), "qcow2"),
+        ("https://files.example.com/latest", Image(), "qcow2"),
+        ("https://files.example.com/latest", Image(form="raw"), "raw"),
+        ("https://files.example.com/debian.raw", Image(form="qcow2"), "qcow2"),
+    ],
+)
+def test_an_image_has_the_form_that_was_seen_or_else_its_names(location: str, seen: Image, form: str) -> None:
+    plan = new(lambda config: config["services"].update(image={"location": location}))
+    assert preflight.image_form(plan, replace(FREE, image=seen), "base") == form
+
+
+def test_an_image_that_is_in_the_pool_keeps_its_form() -> None:
+    plan, facts = standing(new())
+    (base,) = (name for name in facts.volumes or () if "-base-" in name)
+    stood = [one | {"outputs": {**one["outputs"], "format": "raw"}} for one in plan.before.resources]
+    before = replace(plan, before=Before.of({}, stood))
+    assert preflight.image_form(before, replace(facts, image=Image(form="qcow2")), base) == "raw"
 
 
 # Processors.
@@ -628,7 +670,7 @@ def test_every_problem_is_in_one_report() -> None:
     facts = replace(
         FREE,
         missing=("mkisofs",),
-        image="it is no qcow2 image",
+        image=Image(wrong="it is compressed"),
         memory_free_mib=1,
         domains=(Domain("okd-hard-way_compute-1", "theirs"),),
         pools=(Pool("okd-hard-way", "theirs"),),
