@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -220,6 +221,15 @@ def test_3_a_stack_that_stands_has_no_finding(program: LookingProgram) -> None:
     assert NO_CHANGES in text
     assert "warning:" not in text
     assert objects(program) == before
+
+
+def test_3_what_the_provider_reads_back_of_a_definition_is_no_change(program: LookingProgram) -> None:
+    definition = program.lab.inside("virsh", "-c", "qemu:///system", "dumpxml", "okd-look-compute-1")
+    assert re.search(r"machine='pc-q35-[\d.]+'", definition)
+    assert "<disk type='file' device='disk'>" in definition
+    done = program.run("refresh", "--yes", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert NO_CHANGES in program.preview()
 
 
 def test_4_machines_that_were_stopped_are_no_finding(program: LookingProgram) -> None:
