@@ -224,7 +224,7 @@ def test_3_a_stack_that_stands_has_no_finding(program: LookingProgram) -> None:
 
 
 def test_3_what_the_provider_reads_back_of_a_definition_is_no_change(program: LookingProgram) -> None:
-    definition = program.lab.inside("virsh", "-c", "qemu:///system", "dumpxml", "okd-look-compute-1")
+    definition = virsh(program, "dumpxml", "okd-look-compute-1")
     assert re.search(r"machine='pc-q35-[\d.]+'", definition)
     assert "<disk type='file' device='disk'>" in definition
     done = program.run("refresh", "--yes", "--skip-preview")
