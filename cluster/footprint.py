@@ -48,6 +48,11 @@ def volumes(plan: Plan) -> dict[str, int]:
     return sizes
 
 
+def base_volume(plan: Plan, digest: str) -> str:
+    """The volume of the services host's image, named by its SHA-256: the provider notices no change behind a path."""
+    return plan.names.volume(plan.settings.services.name, f"base-{digest[:12]}")
+
+
 def registry_volume(plan: Plan) -> str:
     """The volume of the registry's blobs."""
     return plan.names.volume(plan.settings.services.name, REGISTRY)

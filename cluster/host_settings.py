@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from cluster.places import AbsolutePath, Location
+from cluster.places import AbsolutePath, Location, without_password
 from cluster.section import Section
 from cluster.values import (
     UNSET,
@@ -45,6 +45,11 @@ def libvirt_uri(value: Any) -> str:
     driver, _, transport = parts.scheme.partition("+")
     if "://" not in text or not driver or any(character.isspace() for character in text):
         raise refused("libvirt would not understand it", fix)
+    if without_password(text) != text:
+        raise refused(
+            "its password would stand in the stack's state and in messages, and virsh does not know what to do with it",
+            "log in by a key, in the agent or as qemu+ssh://USER@HOST/system?keyfile=PATH",
+        )
     if driver != "qemu" or transport not in TRANSPORTS:
         raise refused(f"no way to QEMU machines: {parts.scheme} is none of qemu, qemu+ssh, qemu+tls and qemu+tcp", fix)
     if parts.netloc in ("system", "session") and not parts.path.strip("/"):
@@ -55,7 +60,30 @@ def libvirt_uri(value: Any) -> str:
         raise refused("does not end in /system, which says which libvirt of the host is meant", fix)
     if transport in ("ssh", "tls", "tcp") and not parts.hostname:
         raise refused(f"{transport} leads to another host, and none is named", fix)
+    if transport == "ssh":
+        _ssh(parts)
     return text
+
+
+def _ssh(parts: SplitResult) -> None:
+    """What virsh, and so the look at the host, manages by ssh, and terraform-provider-libvirt 0.8.1 does not.
+
+    It logs in as the user that the URI names, and as nobody where that names none: it passes over the local login and
+    ~/.ssh/config. And it takes all between user and path for the name of the host.
+    """
+    host = parts.netloc.rpartition("@")[2]
+    if not parts.username:
+        raise refused(
+            "names no user: the libvirt provider would log in as nobody, though virsh and ssh take the local user, or "
+            "that of ~/.ssh/config",
+            f"write qemu+ssh://USER@{parts.hostname}/system",
+        )
+    if ":" in host:
+        what = "an IPv6 address" if host.startswith("[") else "a port"
+        raise refused(
+            f"has {what}: the libvirt provider looks for a host whose name is all of {host}, though virsh does not",
+            "name the host, and let its sshd listen on port 22",
+        )
 
 
 LibvirtUri = Annotated[
@@ -63,7 +91,7 @@ LibvirtUri = Annotated[
     BeforeValidator(libvirt_uri),
     written(
         "libvirt URI",
-        r"^qemu((\+unix)?://[^\s/]*|\+(ssh|tls|tcp)://[^\s/]+)/system(\?\S*)?$",
+        r"^qemu((\+unix)?://[^\s/@]*|\+(tls|tcp)://([^\s/:@]*@)?[^\s/@]+|\+ssh://[^\s/:@]+@[^\s/:@]+)/system(\?\S*)?$",
         "qemu+ssh://root@host/system",
     ),
 ]
@@ -73,8 +101,8 @@ class Hypervisor(Section):
     """The libvirt host."""
 
     uri: LibvirtUri = "qemu:///system"
-    """Where libvirt listens, as the machine that runs Pulumi reaches it. Over ssh the key must be usable without a
-    passphrase being asked for, and the host be known."""
+    """Where libvirt listens, as the machine that runs Pulumi reaches it. Over ssh it names the user, and no port; the
+    key must be usable without a passphrase being asked for, and the host be known."""
     accelerator: Literal["auto", "kvm", "qemu"] = "auto"
     """`kvm` runs machines on the host's processor, `qemu` emulates one (about ten times slower), `auto` takes kvm where
     the host offers it."""

@@ -79,6 +79,7 @@ PORT = Glance(2, "whether a port is open on a machine that may be off; asked aga
 # On the machine that runs Pulumi.
 LIBVIRT = Wait(600, "libvirtd answers; one that is gone refuses at once")
 LIBVIRT_OBJECT = Wait(3600, "a volume, a domain: images are copied and disks filled by a busy host")
+IMAGE_LOOK = Glance(30, "the server of the services host's image: the provider asks it again, and waits longer")
 SERVICES_ANSWER = Wait(900, "the services host's SSH answers; 109 s after its start were seen, idle")
 SERVICES_LOGIN = Try(120, SERVICES_ANSWER, "TCP connection, key exchange and login on an emulated processor")
 SERVICES_TCP = Glance(20, "a kernel that runs answers a connection, however busy; one that is off does not")

@@ -15,6 +15,11 @@ from pydantic import BeforeValidator
 from cluster.values import as_text, refused, written
 
 
+def without_password(text: str) -> str:
+    """A text without the passwords of URLs in it, whatever characters they are made of."""
+    return re.sub(r"(://[^/\s@:]*):\S*@", r"\1:…@", text)
+
+
 def port_holds(text: str) -> bool:
     """Whether the port of a URL, if it has one, is a port's number."""
     try:

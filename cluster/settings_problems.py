@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # What may be a secret, by the setting's name or by the value's looks.
-HIDDEN = re.compile(r"secret|password|token|auths?\W{0,3}:|private key|://[^/\s]*@", re.IGNORECASE)
+HIDDEN = re.compile(r"secret|password|token|auths?\W{0,3}:|private key|://\S*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

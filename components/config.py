@@ -14,6 +14,8 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 from cluster import changes, preflight, settings_doubts, settings_keys, summary
 from cluster.before import Before
 from cluster.changes import files
+from cluster.changes.effects import Effect
+from cluster.changes.form import Forms
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
 from cluster.settings import Settings, SettingsError
@@ -24,8 +26,10 @@ from components.installation import COMPLETE
 ENGINE = ">=3.257.0"
 
 
-async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts]:
-    """The current stack's plan and what its libvirt host is seen to be; what it changes there is said in words.
+async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts, Forms]:
+    """The current stack's plan, what its libvirt host is seen to be, and in which form each domain is to be defined.
+
+    What the plan changes of a stack that stands is said in words.
 
     `left` are the resources that the last update left, by URN (last_update.py).
 
@@ -49,9 +53,12 @@ async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts]:
         raise pulumi.RunError(str(error)) from error
     if overview:
         pulumi.log.info(overview)
-    for message in _told(plan, facts):
+    effects = _effects(plan, facts)
+    # A preview shows the files that change as well.
+    shown = files.diffs(plan) if pulumi.runtime.is_dry_run() else []
+    for message in (*(one.words for one in effects), *shown):
         pulumi.log.info(message)
-    return plan, facts
+    return plan, facts, changes.forms(plan, effects, facts.processors.machines if facts.processors else frozenset())
 
 
 def _require_engine() -> None:
@@ -62,15 +69,14 @@ def _require_engine() -> None:
         raise pulumi.RunError(f"this program takes Pulumi {ENGINE}: {error}; install a newer one") from error
 
 
-def _told(plan: Plan, facts: HostFacts) -> list[str]:
-    """What becomes of what stands; a preview shows the files that change as well."""
+def _effects(plan: Plan, facts: HostFacts) -> list[Effect]:
+    """What becomes of what stands."""
     image = plan.settings.services.image
-    told = changes.described(
+    return changes.effects(
         plan,
         image=functools.partial(image_digest, image.location, image.sha256),
         domain_type=preflight.domain_type(plan, facts),
     )
-    return [*told, *(files.diffs(plan) if pulumi.runtime.is_dry_run() else [])]
 
 
 def _settings() -> Settings:

@@ -1,8 +1,8 @@
 """One libvirt domain, made the same way for the services host and for every machine.
 
-Owns what all domains of a stack have in common: type and CPU model, serial console with a log file, explicit names,
-and the list of inputs whose change replaces the domain because the provider would silently ignore it. Does not own
-volumes or networks.
+Owns what all domains of a stack have in common: type and CPU model, serial console, explicit names, and the list of
+inputs whose change replaces the domain because the provider would silently ignore it. Does not own volumes or networks,
+nor what becomes of the definition on its way to libvirt (cluster/domain_xslt.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_libvirt as libvirt
 
+from cluster.changes.form import Form
+from cluster.domain_xslt import Backed, stylesheet
 from cluster.limits import LIBVIRT_OBJECT
-from cluster.render import render
 
 # Emulation caches translated code beside the guest's memory: uncapped, a 1 GiB guest grows to 1.5 GiB.
 TRANSLATION_CACHE_MIB = 128
@@ -48,7 +49,8 @@ class Nic:
 class DomainArgs:
     """`volumes` in disk order (vda, vdb, …); `memory_mib` in MiB; `boot` lists libvirt boot devices in order.
 
-    `translation_cache_mib` counts where the domain is emulated.
+    `translation_cache_mib` counts where the domain is emulated. `pool_path` is where the volumes are, `backed` those of
+    them that store only what differs from a base.
     """
 
     domain_name: str
@@ -59,6 +61,9 @@ class DomainArgs:
     volumes: Sequence[libvirt.Volume]
     boot: Sequence[str]
     console_log: str
+    pool_path: str
+    form: Form
+    backed: Sequence[Backed] = ()
     autostart: bool = True
     translation_cache_mib: int = TRANSLATION_CACHE_MIB
     cloud_init: libvirt.CloudInitDisk | None = None
@@ -71,6 +76,7 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
         name,
         name=args.domain_name,
         type=args.domain_type,
+        machine=args.form.machine,
         cpu={"mode": "host-passthrough" if args.domain_type == "kvm" else "maximum"},
         vcpu=args.cpus,
         memory=args.memory_mib,
@@ -85,11 +91,14 @@ def domain(name: str, args: DomainArgs, parent: pulumi.Resource) -> libvirt.Doma
         video={"type": "vga"},
         consoles=[{"type": "pty", "target_port": "0", "target_type": "serial"}],
         xml={
-            "xslt": render(
-                "domain.xslt.j2",
+            "xslt": args.form.xslt
+            or stylesheet(
                 domain_type=args.domain_type,
                 console_log=args.console_log,
+                pool_path=args.pool_path,
                 translation_cache_mib=args.translation_cache_mib,
+                backed=args.backed,
+                seed=args.cloud_init is not None,
             ),
         },
         opts=pulumi.ResourceOptions(

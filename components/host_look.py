@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from cluster import limits
+from cluster import footprint, limits
 from cluster.plan import Plan
 from cluster.preflight import answers
-from cluster.preflight.facts import HostFacts
-from components import this_machine
+from cluster.preflight.facts import HostFacts, Image
+from cluster.preflight.held import Held
+from components import image_look, this_machine
+from components.image import image_digest
 
 PROGRAMS = ("virsh", "mkisofs", "xsltproc", "ssh")
 LISTS = {
@@ -49,7 +51,7 @@ def look(plan: Plan) -> HostFacts:
     local = urlsplit(uri).hostname is None
     facts = HostFacts(
         missing=tuple(program for program in PROGRAMS if shutil.which(program) is None),
-        image=this_machine.image(plan.settings.services.image.location),
+        image=_image(plan),
         here=this_machine.look(path, as_root=not uri.endswith("/session")) if local else None,
     )
     if "virsh" in facts.missing or ("+ssh:" in uri and "ssh" in facts.missing):
@@ -62,6 +64,15 @@ def look(plan: Plan) -> HostFacts:
         return _read(facts, lists, _details(uri, plan.names.pool, lists))
     except answers.ParseError:
         return facts  # cut off in the middle: nothing was learned
+
+
+def _image(plan: Plan) -> Image:
+    image = plan.settings.services.image
+    if "://" in image.location:
+        base = footprint.base_volume(plan, image_digest(image.location, image.sha256))
+        if base in Held.of(plan.before).volumes:
+            return Image()
+    return image_look.look(image.location)
 
 
 def _details(uri: str, pool: str, lists: Mapping[str, str]) -> Mapping[str, str]:

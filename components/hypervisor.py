@@ -12,21 +12,23 @@ import pulumi
 import pulumi_libvirt as libvirt
 
 from cluster import preflight
+from cluster.changes.form import Forms
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HypervisorArgs:
-    """`pool_path` is a directory on the libvirt host; `domain_type` is `kvm` or `qemu`."""
+    """`pool_path` is a directory on the libvirt host; `domain_type` is `kvm` or `qemu`; `forms` are the domains'."""
 
     uri: str
     domain_type: str
     pool_name: str
     pool_path: str
+    forms: Forms
 
     @classmethod
-    def of(cls, plan: Plan, facts: HostFacts) -> HypervisorArgs:
+    def of(cls, plan: Plan, facts: HostFacts, forms: Forms) -> HypervisorArgs:
         """The arguments a plan asks for, on a host that offers what `facts` say."""
         wanted = plan.settings.hypervisor
         return cls(
@@ -34,6 +36,7 @@ class HypervisorArgs:
             domain_type=preflight.domain_type(plan, facts),
             pool_name=plan.names.pool,
             pool_path=str(wanted.pool_path),
+            forms=forms,
         )
 
 
@@ -42,12 +45,14 @@ class Hypervisor(pulumi.ComponentResource):
 
     provider: libvirt.Provider
     pool: pulumi.Output[str]
+    pool_path: str
     domain_type: str
+    forms: Forms
 
     def __init__(self, name: str, args: HypervisorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("okd:index:Hypervisor", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.domain_type = args.domain_type
+        self.domain_type, self.pool_path, self.forms = args.domain_type, args.pool_path, args.forms
         self.provider = libvirt.Provider(f"{name}-libvirt", uri=args.uri, opts=child)
         pool = libvirt.Pool(
             f"{name}-pool",

@@ -63,6 +63,8 @@ class Machine(pulumi.ComponentResource):
                 volumes=volumes,
                 boot=["hd", "network"],
                 console_log=console_log(args.plan, row.name),
+                pool_path=hypervisor.pool_path,
+                form=hypervisor.forms.form(name),
                 # It must not come back on the libvirt host's next start, once it has done its part.
                 autostart=row.role != "bootstrap",
             ),

@@ -14,9 +14,12 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
-from cluster import limits
+from cluster import limits, preflight
+from cluster.domain_xslt import Backed
+from cluster.footprint import ROOT, base_volume
 from cluster.installation import console_log
 from cluster.plan import Plan
+from cluster.preflight.facts import HostFacts
 from components.domain import DomainArgs, Nic, domain
 from components.host_command import Host, ended_within, host_command
 from components.host_service import HostService, HostServiceArgs
@@ -36,6 +39,7 @@ class ServicesHostArgs:
     """What the services host is made of and where it stands; `agent` is the host agent's installer, a shell script."""
 
     plan: Plan
+    facts: HostFacts
     networks: Networks
     ssh: SshAccess
     hypervisor: Hypervisor
@@ -59,7 +63,10 @@ class ServicesHost(pulumi.ComponentResource):
         plan, names = args.plan, args.plan.names
         settings = plan.settings.services
         seed = self._seed(name, args)
-        volumes = self._volumes(name, args, seed)
+        base = base_volume(plan, image_digest(settings.image.location, settings.image.sha256))
+        form = preflight.image_form(plan, args.facts, base)
+        backed = Backed(names.volume(settings.name, ROOT), base, form)
+        volumes = self._volumes(name, args, seed, backed)
         machine = domain(
             f"{name}-domain",
             DomainArgs(
@@ -78,6 +85,9 @@ class ServicesHost(pulumi.ComponentResource):
                 volumes=volumes,
                 boot=["hd"],
                 console_log=console_log(plan, settings.name),
+                pool_path=args.hypervisor.pool_path,
+                form=args.hypervisor.forms.form(name),
+                backed=[backed],
                 cloud_init=seed,
                 translation_cache_mib=TRANSLATION_CACHE_MIB,
             ),
@@ -99,23 +109,24 @@ class ServicesHost(pulumi.ComponentResource):
         self.agent, self.prepared, self.stored = self._prepare(name, args)
         self.register_outputs({"identity": self.host.identity})
 
-    def _volumes(self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk) -> list[libvirt.Volume]:
+    def _volumes(
+        self, name: str, args: ServicesHostArgs, seed: libvirt.CloudInitDisk, backed: Backed
+    ) -> list[libvirt.Volume]:
         settings, names = args.plan.settings.services, args.plan.names
-        digest = image_digest(settings.image.location, settings.image.sha256)
         base = libvirt.Volume(
             f"{name}-base",
-            # The provider does not notice a changed file behind the same path, so the content names the volume.
-            name=names.volume(settings.name, f"base-{digest[:12]}"),
+            name=backed.base,
             pool=args.hypervisor.pool,
             source=settings.image.location,
-            format="qcow2",
+            # The provider tells a qcow2 image by itself, and takes everything else for whatever is said here.
+            format=backed.base_format,
             # A moved file with the same content is the same image.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["source"]),
         )
         # cloud-init applies a seed once in a disk's life: a new seed takes a new disk.
         root = libvirt.Volume(
             f"{name}-root",
-            name=names.volume(settings.name, "root"),
+            name=backed.volume,
             pool=args.hypervisor.pool,
             base_volume_id=base.id,
             format="qcow2",

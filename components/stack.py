@@ -36,10 +36,10 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
     Raises:
         pulumi.RunError: one report of everything that is wrong; nothing but `early` has been declared by then.
     """
-    (plan, facts), packed = await asyncio.gather(config.planned(left), asyncio.to_thread(agent.installer))
+    (plan, facts, forms), packed = await asyncio.gather(config.planned(left), asyncio.to_thread(agent.installer))
     providers = early or Providers(PROVIDERS)
     given = pulumi.ResourceOptions(providers=providers.every)
-    hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
+    hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts, forms))
     on_libvirt = pulumi.ResourceOptions(providers=[*providers.every, hypervisor.provider])
     # The libvirt provider waits for it, and everything else for the libvirt plugin.
     await hypervisor.urn.future()
@@ -53,7 +53,7 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
     await _heard()
     services_host = ServicesHost(
         "services",
-        ServicesHostArgs(plan=plan, networks=networks, ssh=ssh, hypervisor=hypervisor, agent=packed),
+        ServicesHostArgs(plan=plan, facts=facts, networks=networks, ssh=ssh, hypervisor=hypervisor, agent=packed),
         on_libvirt,
     )
     host = services_host.host

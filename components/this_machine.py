@@ -1,7 +1,6 @@
 """What this machine tells about itself: programs read its files only, nothing is run.
 
-Owns looking at its network interfaces, routes, memory, the pool's directory and the services host's image file. Does
-not own what they mean.
+Owns looking at its network interfaces, routes, memory and the pool's directory. Does not own what they mean.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from pathlib import Path
 
 from cluster.preflight import answers
 from cluster.preflight.facts import Directory, Here, Link
-
-QCOW2 = b"QFI\xfb"
 
 
 def look(pool_path: str, *, as_root: bool, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Here:
@@ -30,21 +27,6 @@ def memory_mib() -> int | None:
     """Memory that can be used."""
     text = _text(Path("/proc/meminfo"))
     return answers.meminfo_available_mib(text) if text is not None else None
-
-
-def image(location: str) -> str:
-    """What is wrong with an image file on this machine; empty for a good one, and for a URL."""
-    if "://" in location:
-        return ""
-    path = Path(location)
-    try:
-        with path.open("rb") as file:
-            begins = file.read(len(QCOW2))
-    except FileNotFoundError:
-        return "there is no such file on this machine"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return "" if begins == QCOW2 else "it is no qcow2 image"
 
 
 def _links(directory: Path) -> tuple[Link, ...] | None:

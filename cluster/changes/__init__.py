@@ -7,12 +7,13 @@ stack (machines.py, services.py, stack.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from cluster.before import NETWORK, POOL
 from cluster.changes import machines, services, stack
 from cluster.changes.effects import Effect, Row, differs, number
+from cluster.changes.form import Forms
 from cluster.changes.standing import Standing
 from cluster.plan import Plan
 from cluster.settings_problems import Problem
@@ -56,6 +57,18 @@ def effects(plan: Plan, *, image: Callable[[], str] | None = None, domain_type: 
         *stack.effects(standing, plan, image, domain_type),
         *machines.effects(standing, plan),
     ]
+
+
+def forms(plan: Plan, found: Iterable[Effect], offered: Set[str]) -> Forms:
+    """In which form each domain is to be defined.
+
+    Args:
+        plan: the stack as its settings plan it now.
+        found: its effects.
+        offered: the machine types that the libvirt host offers; empty when that is unknown.
+    """
+    gone = frozenset[str]().union(*(one.replaces for one in found))
+    return Forms.of(Standing.of(plan.before), gone, offered)
 
 
 def _old(before: Mapping[str, Any]) -> dict[str, Row]:

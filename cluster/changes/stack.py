@@ -13,6 +13,7 @@ from cluster.before import DOMAIN, NETWORK, POOL, VOLUME
 from cluster.changes import files, machines, services
 from cluster.changes.effects import Effect, effect, listed
 from cluster.changes.standing import PROVIDER, Document, Standing
+from cluster.places import without_password
 from cluster.plan import Plan
 
 Image = services.Image
@@ -38,7 +39,8 @@ def effects(standing: Standing, plan: Plan, image: Image, domain_type: str | Non
 
 
 def _host(standing: Standing, plan: Plan) -> Iterator[Effect]:
-    was, now = standing.outputs(PROVIDER, "hypervisor-libvirt").get("uri"), plan.settings.hypervisor.uri
+    was = without_password(standing.outputs(PROVIDER, "hypervisor-libvirt").get("uri") or "")
+    now = plan.settings.hypervisor.uri
     if was and was != now:
         yield effect(
             f"hypervisor.uri {was} -> {now}: nothing moves; what stands is looked for there under the same names and "

@@ -1,8 +1,8 @@
 """What stands in a plan's way on its libvirt host and on this machine, found before anything is made.
 
-Owns putting all findings together, and the choice between hardware virtualization and emulation. Does not own the look
-itself (components/host_look.py) nor removing what is found. A fact that could not be learned gives no finding, and
-neither does room for a stack that stands already and stays as it is.
+Owns putting all findings together, the choice between hardware virtualization and emulation, and which form an image is
+taken for. Does not own the look itself (components/host_look.py) nor removing what is found. A fact that could not be
+learned gives no finding, and neither does room for a stack that stands already and stays as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cluster.plan import Plan
 from cluster.preflight import networks, objects, reach, room
 from cluster.preflight.facts import HostFacts
+from cluster.preflight.held import Held
 from cluster.preflight.look import Look
 from cluster.settings_problems import Problem
 
@@ -34,6 +35,12 @@ def findings(plan: Plan, facts: HostFacts) -> Findings:
         severity: tuple(one.problem for one in found if one.severity == severity) for severity in ("refuse", "warn")
     }
     return Findings(refused=by_severity["refuse"], warned=by_severity["warn"])
+
+
+def image_form(plan: Plan, facts: HostFacts, base: str) -> str:
+    """The form, qcow2 or raw, of the services host's image, whose volume is `base`: as it stands, or as it was seen."""
+    location = plan.settings.services.image.location
+    return Held.of(plan.before).forms.get(base) or facts.image.form or reach.form_by_name(location)
 
 
 def domain_type(plan: Plan, facts: HostFacts) -> str:

@@ -21,11 +21,13 @@ def processors(text: str) -> Processors | None:
     """The answer of `virsh capabilities`."""
     for found in _documents(text, "capabilities"):
         architecture = found.findtext("host/cpu/arch", "")
-        guests = (one for one in found.iter("arch") if one.get("name") == architecture)
+        guests = [one for one in found.iter("arch") if one.get("name") == architecture]
         types = frozenset(str(kind.get("type")) for guest in guests for kind in guest.iter("domain"))
+        # Some stand below a domain type, where they differ by it.
+        machines = frozenset(str(one.text).strip() for guest in guests for one in guest.iter("machine"))
         # Every hypervisor shows its guests this flag.
         virtual = any(one.get("name") == "hypervisor" for one in found.findall("host/cpu/feature"))
-        return Processors(architecture, types, virtual)
+        return Processors(architecture, types, virtual, machines)
     return None
 
 

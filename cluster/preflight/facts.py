@@ -55,11 +55,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Processors:
-    """The host's processors; `domain_types` are those that it offers for machines of its own architecture."""
+    """The host's processors; it offers `domain_types` and `machines`, by all their names, for its own architecture."""
 
     architecture: str
     domain_types: frozenset[str]
     virtual: bool
+    machines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,25 @@ class Here:
 
 
 @dataclass(frozen=True)
+class Image:
+    """The services host's image: what is `wrong` with it, or why its server is `silent`; else its form and its size.
+
+    `form` is qcow2 or raw, `size` that of the disk in bytes, 0 when unknown. All are empty where nobody has to look:
+    for an image from a URL that is in the pool already.
+    """
+
+    wrong: str = ""
+    silent: str = ""
+    form: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One look. `refusal` is why libvirt did not answer, in its own words; the facts about it are unknown then.
 
-    `missing` are programs that this machine lacks; `volumes` are names in the stack's own pool; `image` is what is
-    wrong with the services host's image file; `links` are names of a remote host's network interfaces as libvirt
-    writes them.
+    `missing` are programs that this machine lacks; `volumes` are names in the stack's own pool; `links` are names of a
+    remote host's network interfaces as libvirt writes them.
     """
 
     missing: tuple[str, ...] = ()
@@ -121,4 +135,4 @@ class HostFacts:
     volumes: frozenset[str] | None = None
     links: tuple[str, ...] | None = None
     here: Here | None = None
-    image: str = ""
+    image: Image = Image()

@@ -25,13 +25,14 @@ class HeldDomain:
 
 @dataclass(frozen=True)
 class Held:
-    """By libvirt's names: domains; UUIDs of networks and pools; sizes of volumes in GiB; addresses of networks."""
+    """By libvirt's names: domains; UUIDs of networks and pools; volumes' GiB, and their forms; networks' addresses."""
 
     domains: Mapping[str, HeldDomain] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, float] = field(default_factory=dict)
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, before: Before) -> Self:
@@ -47,6 +48,7 @@ class Held:
             networks={name: one.get("id", "") for name, one in networks.items()},
             addresses={name: tuple(one.get("addresses") or ()) for name, one in networks.items()},
             pools={name: one.get("id", "") for name, one in _named(before, POOL).items()},
+            forms={name: str(one.get("format") or "") for name, one in volumes.items()},
             volumes={name: 0.0 for name in seeds} | {name: _gib(one) for name, one in volumes.items()},
         )
 

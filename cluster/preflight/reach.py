@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cluster.preflight.look import Finding, Look, refuse
+from cluster.places import without_password
+from cluster.preflight.look import Finding, Look, refuse, warn
 
 # Debian's and Fedora's packages.
 PACKAGES = {
@@ -38,30 +39,51 @@ def findings(look: Look) -> Iterator[Finding]:
         )
     if look.facts.refusal:
         yield _unreachable(look.plan.settings.hypervisor.uri, look.facts.refusal)
-    if look.facts.image:
-        location = look.plan.settings.services.image.location
+    yield from _image(look)
+
+
+def _image(look: Look) -> Iterator[Finding]:
+    image, services = look.facts.image, look.plan.settings.services
+    setting, location = "services.image.location", without_password(services.image.location)
+    if image.wrong:
         yield refuse(
-            "services.image.location",
+            setting,
             location,
-            f"{look.facts.image}, so the services host would have no system to start",
-            "in the lab `make image` builds it; elsewhere give the path or URL of a qcow2 cloud image",
+            f"{image.wrong}, so the services host would have no system to start",
+            "in the lab `make image` builds it; elsewhere give the path or URL of a cloud image in qcow2 or raw form, "
+            "from a server that answers HEAD and Range",
         )
+    if image.silent:
+        yield warn(
+            setting,
+            location,
+            f"its server does not answer ({image.silent}): by its name it is taken for {form_by_name(location)}, and "
+            "where the libvirt provider gets no answer either, the services host is not made",
+            "see that this machine reaches it; or download the image, and give its path",
+        )
+    if image.size > services.disk_gib * 1024**3:
+        yield refuse(
+            "services.diskGiB",
+            str(services.disk_gib),
+            f"the image's own disk has {image.size / 1024**3:.1f} GiB, and does not fit on a smaller one",
+            f"write {-(-image.size // 1024**3)} or more",
+        )
+
+
+def form_by_name(location: str) -> str:
+    """The form of an image of which nothing but the name is known."""
+    return "raw" if location.partition("?")[0].lower().endswith(".raw") else "qcow2"
 
 
 def _unreachable(uri: str, said: str) -> Finding:
     harm, fix = _reason(uri, said)
-    words = " ".join(line.removeprefix("error: ") for line in said.splitlines())
-    return refuse("hypervisor.uri", masked(uri), f"{harm}, so nothing can be made there ({words})", fix)
-
-
-def masked(uri: str) -> str:
-    """A libvirt URI without the password that somebody may have written into it."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:…@", uri)
+    words = without_password(" ".join(line.removeprefix("error: ") for line in said.splitlines()))
+    return refuse("hypervisor.uri", uri, f"{harm}, so nothing can be made there ({words})", fix)
 
 
 def _reason(uri: str, said: str) -> tuple[str, str]:
     """Why libvirt does not answer, and what to do about it."""
-    login = masked(uri).partition("://")[2].partition("/")[0] or "HOST"
+    login = uri.partition("://")[2].partition("/")[0] or "HOST"
     host = urlsplit(uri).hostname or "this machine"
     reasons = {
         r"host key verification failed|no matching host key": (
@@ -100,4 +122,4 @@ def _reason(uri: str, said: str) -> tuple[str, str]:
     for pattern, reason in reasons.items():
         if re.search(pattern, said, re.IGNORECASE):
             return reason
-    return "libvirt does not answer", f"`virsh -c {masked(uri)} uri` must work: see what it says"
+    return "libvirt does not answer", f"`virsh -c {uri} uri` must work: see what it says"

@@ -44,6 +44,14 @@ def _processors(look: Look) -> Iterator[Finding]:
             f"install QEMU there: apt-get install qemu-system-{'x86' if asked == 'x86_64' else 'arm'} "
             "(Fedora: dnf install qemu-kvm), then restart libvirtd",
         )
+    elif asked == "x86_64" and found.machines and not found.machines & {"q35", "pc"}:
+        yield refuse(
+            "hypervisor.uri",
+            look.plan.settings.hypervisor.uri,
+            "the libvirt host's QEMU offers neither q35 nor pc machines, so none could be defined",
+            "install a QEMU with all of its machine types there: apt-get install qemu-system-x86 "
+            "(Fedora: dnf install qemu-kvm), then restart libvirtd",
+        )
     elif wanted != "qemu" and "kvm" not in found.domain_types:
         yield from _no_kvm(look, found.virtual)
     if look.facts.cpus is not None:

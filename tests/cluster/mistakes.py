@@ -10,6 +10,7 @@ from typing import Any
 from cluster.names import derived_mac
 
 Config = dict[str, Any]
+HIDDEN_PASSWORD = "hunter2hunter2"
 Edit = Callable[[Config], Any]
 
 
@@ -672,6 +673,39 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
     "libvirt of another hypervisor": (put("hypervisor.uri", "xen:///system"), "hypervisor.uri", "QEMU machines"),
     "libvirt by an unknown way": (put("hypervisor.uri", "qemu+telnet://h/system"), "hypervisor.uri", "none of qemu"),
     "libvirt by ssh to nowhere": (put("hypervisor.uri", "qemu+ssh:///system"), "hypervisor.uri", "none is named"),
+    "libvirt by ssh as nobody": (put("hypervisor.uri", "qemu+ssh://host/system"), "hypervisor.uri", "USER@host/system"),
+    "libvirt by ssh as nobody, with a key": (
+        put("hypervisor.uri", "qemu+ssh://host/system?keyfile=/k"),
+        "hypervisor.uri",
+        "names no user",
+    ),
+    "libvirt by ssh as an empty user": (put("hypervisor.uri", "qemu+ssh://@host/system"), "hypervisor.uri", "no user"),
+    "libvirt by ssh as nobody, on a port": (
+        put("hypervisor.uri", "qemu+ssh://host:2222/system"),
+        "hypervisor.uri",
+        "names no user",
+    ),
+    "libvirt by ssh on a port": (put("hypervisor.uri", "qemu+ssh://root@host:2222/system"), "hypervisor.uri", "a port"),
+    "libvirt by ssh at an IPv6 address": (
+        put("hypervisor.uri", "qemu+ssh://root@[fd00::1]/system"),
+        "hypervisor.uri",
+        "an IPv6 address",
+    ),
+    "libvirt by ssh with a password": (
+        put("hypervisor.uri", f"qemu+ssh://root:{HIDDEN_PASSWORD}@host/system?sshauth=ssh-password"),
+        "hypervisor.uri",
+        "log in by a key",
+    ),
+    "libvirt by ssh with a password of unusual characters": (
+        put("hypervisor.uri", f"qemu+ssh://root:a/b@{HIDDEN_PASSWORD}@host/system"),
+        "hypervisor.uri",
+        "log in by a key",
+    ),
+    "libvirt by tls with a password": (
+        put("hypervisor.uri", f"qemu+tls://:{HIDDEN_PASSWORD}@host/system"),
+        "hypervisor.uri",
+        "log in by a key",
+    ),
     "pool path at the top": (put("hypervisor.poolPath", "/"), "hypervisor.poolPath", "top of the file system"),
     "pool path upwards": (put("hypervisor.poolPath", "/srv/../etc"), "hypervisor.poolPath", "through . or .."),
     "media at the top": (release(media="/"), "release.media", "top of the file system"),

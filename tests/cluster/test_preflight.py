@@ -17,6 +17,7 @@ from cluster.preflight.facts import (
     Domain,
     Here,
     HostFacts,
+    Image,
     Link,
     Network,
     Nic,
@@ -233,18 +234,58 @@ def test_each_reason_why_libvirt_does_not_answer_has_its_own_message(said: str, 
 
 
 def test_a_password_in_the_uri_is_not_shown() -> None:
-    def remote(config: dict[str, Any]) -> None:
-        config["hypervisor"] = {"uri": "qemu+ssh://somebody:hunter2@kvm.example.com/system"}
-
-    text = refused(new(remote), HostFacts(refusal="error: Host key verification failed."))
-    assert "hunter2" not in text
-    assert "ssh somebody:…@kvm.example.com" in text
+    for password in ("hunter2", "a/hunter2", "a@hunter2", "a:hunter2?#"):
+        said = f"error: cannot connect to 'qemu+ssh://somebody:{password}@kvm.example.com/system'"
+        text = refused(new(), HostFacts(refusal=said))
+        assert "hunter2" not in text
+        assert "somebody:…@kvm.example.com/system" in text
 
 
 def test_an_image_that_cannot_be_used_is_refused() -> None:
-    text = refused(new(), replace(FREE, image="it is no qcow2 image"))
+    text = refused(new(), replace(FREE, image=Image(wrong="it is compressed")))
     assert text.startswith("services.image.location = ")
-    assert "it is no qcow2 image" in text
+    assert "it is compressed" in text
+
+
+def test_an_image_that_does_not_fit_on_the_services_hosts_disk_is_refused() -> None:
+    size = planned("hard-way").settings.services.disk_gib
+    assert silent(new(), replace(FREE, image=Image(form="raw", size=size * GIB)))
+    text = refused(new(), replace(FREE, image=Image(form="raw", size=size * GIB + 1)))
+    assert text.startswith(f"services.diskGiB = {size}\n")
+    assert f"write {size + 1} or more" in text
+
+
+def test_an_images_server_that_does_not_answer_is_warned_about_and_its_password_not_shown() -> None:
+    def at(config: dict[str, Any]) -> None:
+        config["services"]["image"] = {"location": "https://files.example.com/debian.raw"}
+
+    text = warned(new(at), replace(FREE, image=Image(silent="Name or service not known")))
+    assert "(Name or service not known)" in text
+    assert "taken for raw" in text
+
+
+@pytest.mark.parametrize(
+    ("location", "seen", "form"),
+    [
+        ("https://files.example.com/debian.raw", Image(), "raw"),
+        ("https://files.example.com/debian.RAW?x=1", Image(silent="gone"), "raw"),
+        ("https://files.example.com/debian.qcow2", Image(), "qcow2"),
+        ("https://files.example.com/latest", Image(), "qcow2"),
+        ("https://files.example.com/latest", Image(form="raw"), "raw"),
+        ("https://files.example.com/debian.raw", Image(form="qcow2"), "qcow2"),
+    ],
+)
+def test_an_image_has_the_form_that_was_seen_or_else_its_names(location: str, seen: Image, form: str) -> None:
+    plan = new(lambda config: config["services"].update(image={"location": location}))
+    assert preflight.image_form(plan, replace(FREE, image=seen), "base") == form
+
+
+def test_an_image_that_is_in_the_pool_keeps_its_form() -> None:
+    plan, facts = standing(new())
+    (base,) = (name for name in facts.volumes or () if "-base-" in name)
+    stood = [one | {"outputs": {**one["outputs"], "format": "raw"}} for one in plan.before.resources]
+    before = replace(plan, before=Before.of({}, stood))
+    assert preflight.image_form(before, replace(facts, image=Image(form="qcow2")), base) == "raw"
 
 
 # Processors.
@@ -272,6 +313,13 @@ def test_kvm_that_was_asked_for_and_is_missing_is_refused() -> None:
     text = refused(accelerated("kvm"), replace(FREE, processors=EMULATES))
     assert text.startswith("hypervisor.accelerator = kvm\n")
     assert "nested=1" in text
+
+
+def test_a_host_that_offers_neither_machine_type_is_refused() -> None:
+    text = refused(new(), replace(FREE, processors=replace(KVM, machines=frozenset({"microvm"}))))
+    assert "offers neither q35 nor pc machines" in text
+    for machines in ({"q35", "pc-q35-rhel10.0.0"}, {"pc", "q35"}, {"pc"}):
+        assert silent(new(), replace(FREE, processors=replace(KVM, machines=frozenset(machines))))
 
 
 def test_a_host_that_runs_no_machines_is_refused() -> None:
@@ -622,7 +670,7 @@ def test_every_problem_is_in_one_report() -> None:
     facts = replace(
         FREE,
         missing=("mkisofs",),
-        image="it is no qcow2 image",
+        image=Image(wrong="it is compressed"),
         memory_free_mib=1,
         domains=(Domain("okd-hard-way_compute-1", "theirs"),),
         pools=(Pool("okd-hard-way", "theirs"),),

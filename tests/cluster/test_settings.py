@@ -17,7 +17,7 @@ from cluster.release_settings import Release
 from cluster.settings import Problem, Settings, SettingsError
 from cluster.values import UNSET_NETWORK
 from tests.cluster.certificates import CERTIFICATE
-from tests.cluster.mistakes import AUTHS, CATALOGUE, Config, Edit, both, drop, extra, put
+from tests.cluster.mistakes import AUTHS, CATALOGUE, HIDDEN_PASSWORD, Config, Edit, both, drop, extra, put
 from tests.conftest import stack_config
 
 
@@ -36,6 +36,7 @@ def test_a_mistake_is_named_with_its_harm_and_fix(edit: Edit, setting: str, word
     assert named, problems
     assert any(words in f"{problem.harm}; {problem.fix}" for problem in named), named
     assert all(problem.harm and problem.fix for problem in problems)
+    assert HIDDEN_PASSWORD not in str(SettingsError(problems))
 
 
 # Mistakes that cannot but break a second rule; every other one is reported alone.

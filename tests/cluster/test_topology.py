@@ -159,7 +159,7 @@ def test_it_needs_nothing_from_elsewhere_and_is_dark_on_white(plan: Plan) -> Non
 
 def test_a_value_with_markup_stays_text() -> None:
     def odd(config: dict[str, Any]) -> None:
-        config["hypervisor"]["uri"] = "qemu+ssh://host/system?a=<b>&c=d"
+        config["hypervisor"]["uri"] = "qemu+tls://host/system?a=<b>&c=d"
 
     plan = planned("dev", odd)
     assert any("?a=<b>&c=d" in text for _, _, text in texts(drawn(plan)))

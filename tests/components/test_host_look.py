@@ -275,17 +275,6 @@ def test_the_machines_own_loopback_is_among_its_addresses() -> None:
     assert (this_machine.memory_mib() or 0) > 0
 
 
-def test_an_image_has_to_be_a_readable_qcow2_file(tmp_path: Path) -> None:
-    image = tmp_path / "image.qcow2"
-    assert this_machine.image("https://example.com/image.qcow2") == ""
-    assert this_machine.image(str(image)) == "there is no such file on this machine"
-    image.write_bytes(b"<html>moved</html>")
-    assert this_machine.image(str(image)) == "it is no qcow2 image"
-    assert "cannot be read" in this_machine.image(str(tmp_path))
-    image.write_bytes(b"QFI\xfb\0\0\0\3")
-    assert this_machine.image(str(image)) == ""
-
-
 # The program.
 
 

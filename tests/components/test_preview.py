@@ -358,3 +358,29 @@ def test_a_stack_of_the_program_before_keeps_its_keys_and_its_machines(
     steps = stack.preview().steps
     members = {f"{name}-member" for name in stack_config("dev")["machines"] if name != "bootstrap"}
     assert {op: names for op, names in steps.items() if op != "same"} == {"create": {"providers"}, "delete": members}
+
+
+def made_before(text: str) -> dict[str, Any]:
+    """An exported state whose domains were defined by an older program, on the provider's own machine type."""
+    state: dict[str, Any] = json.loads(text)
+    for one in state["deployment"]["resources"]:
+        if one["type"].endswith("/domain:Domain"):
+            for values in (one["inputs"], one["outputs"]):
+                assert "file=" in values["xml"]["xslt"]
+                values["xml"]["xslt"] = "<an-older-stylesheet/>"
+            assert "machine" not in one["inputs"]
+            one["outputs"]["machine"] = "pc"
+    return state
+
+
+def test_a_newer_form_of_definitions_replaces_no_domain_that_stands(
+    installed: Stack, stacks: Maker, tmp_path: Path
+) -> None:
+    exported = tmp_path / "state.json"
+    exported.write_text(json.dumps(made_before(installed.engine.run("stack", "export", "--show-secrets"))))
+    stack = stacks(())
+    stack.images = installed.images
+    stack.engine.run("stack", "import", "--file", str(exported))
+    assert stack.preview().steps.keys() == {"same"}
+    preview = assert_words_are_the_engines_plan(stack, machine("compute-1", memoryMiB=640))
+    assert preview.libvirt == {"compute-1-domain"}

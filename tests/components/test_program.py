@@ -141,6 +141,26 @@ def test_domains_are_replaced_when_the_provider_would_ignore_the_change(built: R
         assert request.replace_with, f"{domain.name} must be rebuilt with its disks"
 
 
+def test_every_disk_is_a_file_in_the_pool_and_the_base_image_the_volume_that_is_made(built: Run) -> None:
+    path = built.recording.named("hypervisor-pool", "Pool").inputs["target"]["path"]
+    base = built.recording.named("services-base", "Volume").inputs
+    for domain in built.recording.of_type("Domain"):
+        xslt = domain.inputs["xml"]["xslt"]
+        assert f"concat('{path}/', @volume)" in xslt
+        assert (f'<source file="{path}/{base["name"]}"/>' in xslt) == (domain.name == "services-domain")
+        assert ('bus="scsi"' in xslt) == ("cloudinit" in domain.inputs)
+
+
+def test_a_raw_image_is_declared_as_one_and_its_root_disk_says_so(run: Callable[..., Run]) -> None:
+    def raw(config: dict[str, Any]) -> None:
+        config["services"]["image"] = {"location": "https://files.example.com/debian-12-genericcloud-amd64.raw"}
+
+    recording = run("prod", raw).recording
+    assert recording.named("services-base", "Volume").inputs["format"] == "raw"
+    assert recording.named("services-root", "Volume").inputs["format"] == "qcow2"
+    assert '<format type="raw"/>' in recording.named("services-domain").inputs["xml"]["xslt"]
+
+
 def test_children_hang_under_their_component(built: Run) -> None:
     for name, parent in {
         "network-cluster": "okd:index:Networks",

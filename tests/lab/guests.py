@@ -60,11 +60,12 @@ def seed(directory: Path, login_public: str, host_private: str, host_public: str
 def services(disk: Path, iso: Path, console: Path, kind: str) -> str:
     """The services host: two cards, a seed, everything emulated where `kind` is qemu."""
     return f"""<domain type="{kind}"><name>services</name><memory unit="MiB">2048</memory><vcpu>2</vcpu>
-<os><type arch="x86_64" machine="pc">hvm</type><boot dev="hd"/></os>
+<os><type arch="x86_64" machine="q35">hvm</type><boot dev="hd"/></os>
 <features><acpi/><apic/>{_cache(kind, 128)}</features><cpu mode="maximum"/><devices>
 <disk type="file" device="disk"><driver name="qemu" type="qcow2" cache="unsafe"/><source file="{disk}"/>
 <target dev="vda" bus="virtio"/></disk>
-<disk type="file" device="cdrom"><source file="{iso}"/><target dev="hdd" bus="ide"/><readonly/></disk>
+<disk type="file" device="cdrom"><source file="{iso}"/><target dev="sda" bus="scsi"/><readonly/></disk>
+<controller type="scsi" index="0" model="virtio-scsi"/>
 <interface type="network"><source network="cluster"/><mac address="{CLUSTER_MAC}"/><model type="virtio"/></interface>
 <interface type="network"><source network="uplink"/><mac address="{UPLINK_MAC}"/><model type="virtio"/></interface>
 {_console(console)}</devices></domain>"""
@@ -73,7 +74,7 @@ def services(disk: Path, iso: Path, console: Path, kind: str) -> str:
 def machine(kernel: Path, initramfs: Path, console: Path, kind: str, report: str) -> str:
     """A machine that is given the boot image directly, without a network boot."""
     return f"""<domain type="{kind}"><name>machine</name><memory unit="MiB">512</memory><vcpu>1</vcpu>
-<os><type arch="x86_64" machine="pc">hvm</type><kernel>{kernel}</kernel><initrd>{initramfs}</initrd>
+<os><type arch="x86_64" machine="q35">hvm</type><kernel>{kernel}</kernel><initrd>{initramfs}</initrd>
 <cmdline>BOOT_IMAGE=http://192.168.77.1/kernel console=ttyS0 okd.report={report}</cmdline></os>
 <features><acpi/><apic/>{_cache(kind, 64)}</features><cpu mode="maximum"/><devices>
 <interface type="network"><source network="served"/><mac address="{MACHINE_MAC}"/><model type="virtio"/></interface>
@@ -94,7 +95,7 @@ INSTALLING = INSTALLING.replace(
 def installable(name: str, disk: Path, console: Path, kind: str) -> str:
     """A machine with an empty disk that boots from it, or from the network while it does not start."""
     return f"""<domain type="{kind}"><name>{name}</name><memory unit="MiB">512</memory><vcpu>1</vcpu>
-<os><type arch="x86_64" machine="pc">hvm</type><boot dev="hd"/><boot dev="network"/></os>
+<os><type arch="x86_64" machine="q35">hvm</type><boot dev="hd"/><boot dev="network"/></os>
 <features><acpi/><apic/>{_cache(kind, 64)}</features><cpu mode="maximum"/><on_reboot>restart</on_reboot><devices>
 <disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="{disk}"/><target dev="vda" bus="virtio"/></disk>
 <interface type="network"><source network="installing"/><mac address="{MACHINE_MAC}"/><model type="virtio"/></interface>

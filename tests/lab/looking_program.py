@@ -28,8 +28,8 @@ from components.network import Networks, NetworksArgs
 
 
 async def main():
-    plan, facts = await config.planned(await last_update.resources())
-    hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts))
+    plan, facts, forms = await config.planned(await last_update.resources())
+    hypervisor = Hypervisor("hypervisor", HypervisorArgs.of(plan, facts, forms))
     on_libvirt = pulumi.ResourceOptions(providers=[hypervisor.provider])
     networks = Networks("network", NetworksArgs.of(plan), on_libvirt)
     for row in plan.members:
