@@ -15,6 +15,7 @@ from cluster import (
     domain_checks,
     image_checks,
     install_checks,
+    installer_checks,
     machine_checks,
     network_checks,
     proxy_checks,
@@ -55,6 +56,7 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None, *
         *image_checks.check(settings, refused),
         *domain_checks.uplink(settings, refused),
         *proxy_checks.check(settings, refused),
+        *installer_checks.check(settings, refused),
     ]
     doubtful = list(settings_doubts.check(settings))
     (doubtful if stands else found).extend(

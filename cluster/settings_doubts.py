@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cluster import domain_checks, image_checks, proxy_checks
+from cluster import domain_checks, image_checks, installer_checks, proxy_checks
 from cluster.settings_problems import Problem
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def check(settings: Settings) -> Iterator[Problem]:
         harm = f"gives each node {addresses} addresses for pods, fewer than the 250 pods that it takes"
         yield Problem("install.hostPrefix", str(install.host_prefix), harm, "give 23, if the network has the room")
     yield from proxy_checks.doubts(settings)
+    yield from installer_checks.doubts(settings)
 
 
 def in_plain_text(settings: Settings, encrypted: Callable[[str], bool]) -> Iterator[Problem]:
