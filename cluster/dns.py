@@ -14,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from cluster import own_names
 from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.render import render
 from cluster.site import Site
@@ -42,11 +43,8 @@ class Zone:
 def forward_records(site: Site) -> tuple[Record, ...]:
     """The A records; everything but the machines themselves is at the services host."""
     domain, services = site.cluster_domain, str(site.services_address)
-    at_services = ["api", "api-int", "*.apps", site.settings.services.name]
-    # The registry's certificate names `www.` of the services host too.
-    at_services += [f"www.{site.settings.services.name}", "ns", "dns"]
     return (
-        *(Record(f"{name}.{domain}", "A", services) for name in at_services),
+        *(Record(f"{name}.{domain}", "A", services) for name in own_names.at_services(site.settings.services.name)),
         *(Record(machine.fqdn, "A", str(machine.address)) for machine in site.machines),
     )
 

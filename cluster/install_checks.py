@@ -6,11 +6,10 @@ Owns these cross checks and their harm and fix. Does not own which release it is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cluster import user_manifests
 from cluster.install_settings import Install
@@ -53,8 +52,6 @@ def check(settings: Settings, refused: Refused, directory: Path | None) -> Itera
         yield from _networks(settings, refused)
     if not refused.touches("install.clusterNetwork", "install.hostPrefix"):
         yield from _room(settings)
-    if not refused.touches("install.proxy"):
-        yield from _proxy(install)
     if not roles_unsure(refused):
         yield from _pools(settings, sure=not refused.touches("install.schedulableControlPlane"))
     if directory is not None and install.manifests is not None:
@@ -110,29 +107,6 @@ def _room(settings: Settings) -> Iterator[Problem]:
             f"leaves {subnets} node networks of /{prefix} in {network} for {nodes} nodes: the others would get no pods",
             f"give {network.prefixlen + (nodes - 1).bit_length()} or more, or widen install.clusterNetwork",
         )
-
-
-def _proxy(install: Install) -> Iterator[Problem]:
-    proxy = install.proxy
-    if proxy is None:
-        return
-    if proxy.http is None and proxy.https is None:
-        yield Problem("install.proxy", "", "no proxy in it: the installer refuses that", "add http or https")
-    if proxy.http is not None and not proxy.http.startswith("http://"):
-        harm = "the installer takes a proxy for plain HTTP by http:// only"
-        yield Problem("install.proxy.http", proxy.http, harm, "write http://…")
-    if "*" in proxy.no_proxy and len(proxy.no_proxy) > 1:
-        harm = "* is everything already, and the installer takes it only alone"
-        yield Problem("install.proxy.noProxy", ", ".join(proxy.no_proxy), harm, "leave out * or all others")
-    for name, url in (("http", proxy.http), ("https", proxy.https)):
-        try:
-            address = IPv4Address(urlsplit(url or "").hostname or "")
-        except ValueError:
-            continue
-        for taken, what in ((install.cluster_network, "pods"), (install.service_network, "cluster services")):
-            if address in taken:
-                harm = f"in {taken}, which OKD uses for {what}: no node would reach the proxy"
-                yield Problem(f"install.proxy.{name}", str(url), harm, "give the address of a real proxy")
 
 
 def _pools(settings: Settings, *, sure: bool) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ SSH_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+@opens
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 SHORT_RSA_BYTES = 129  # 1024 bits and the sign's byte; RHEL's and CentOS's servers ask for 2048
 TAKEN_USERS = ("kubeadmin",)
+LONGEST_DOMAIN = 253
 
 
 def ssh_key(value: Any) -> str:
@@ -64,24 +65,47 @@ def proxy_url(value: Any) -> str:
     except ValueError:  # what is not a number below 65536 is found when it is asked for
         good = False
     if not good or parts.path.strip("/") or parts.query or parts.fragment or re.search(r"\s", text):
-        raise refused("not the URL of a proxy, so the installer would refuse it", "write http://proxy.example.com:3128")
+        raise refused("not the URL of a proxy, so the installer would refuse it", "write http://192.168.200.8:3128")
     if parts.username is not None:
         raise refused(
             "holds a password, which every user of the cluster could read in its Proxy object",
             "let the proxy admit the cluster network, and write the URL without user and password",
         )
+    host = str(parts.hostname)
+    if ":" in host:
+        raise refused("at an IPv6 address, and the cluster is built on IPv4 alone", "write http://192.168.200.8:3128")
+    # The installer takes more; the network operator, which reads it next, would never become available.
+    if host not in parts.netloc or not all(LABEL.fullmatch(part) for part in host.split(".")):
+        raise refused(
+            "its host is none to the cluster's network operator, and the installation would never end",
+            "write it in lower-case letters, digits, hyphens and dots",
+        )
     return text
 
 
 def unproxied(value: Any) -> str:
-    """What is reached without the proxy: an address, a network, a domain, or `*` for everything."""
+    """What is reached without the proxy: an address, a network, a domain (no dot at its end), or `*` for everything."""
     text = value.strip() if isinstance(value, str) else ""
-    domain = text.removeprefix(".").removesuffix(".")
-    address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+(/\d+)?", text)
-    if text != "*" and not address and not all(LABEL.fullmatch(part) for part in domain.split(".")):
+    if text == "*":
+        return text
+    fix = "write 10.0.0.0/8, registry.example.com or .example.com (a domain and all below it)"
+    if with_port := re.fullmatch(r"([^:/]+):[0-9]*", text):
+        raise refused("with a port, which the installer refuses here", f"write {with_port[1]} alone")
+    if ":" in text:
+        raise refused("of IPv6 or a URL: the cluster is built on IPv4 alone, and hosts stand without a scheme", fix)
+    if re.fullmatch(r"[0-9.]+/[0-9]+", text):
+        try:
+            IPv4Network(text, strict=False)
+        except ValueError as error:
+            raise refused("no network, so the installer would refuse it", fix) from error
+        return text
+    # The installer takes a domain's last dot, the network operator does not.
+    text = text.removesuffix(".")
+    domain = text.removeprefix(".")
+    if len(domain) > LONGEST_DOMAIN or not all(LABEL.fullmatch(part) for part in domain.split(".")):
         raise refused(
-            "neither an address, a network nor a domain: the installer knows no wildcards here",
-            "write 10.0.0.0/8, registry.example.com or .example.com (a domain and all below it)",
+            "neither an address, a network nor a domain in lower case: the installer knows no wildcards here",
+            f"{fix}, each as an item of its own",
         )
     return text
 
@@ -106,12 +130,16 @@ SshKey = Annotated[
 ProxyUrl = Annotated[
     str,
     BeforeValidator(proxy_url),
-    written("URL of a proxy", r"^https?://[^\s/@]+/?$", "http://10.20.0.8:3128"),
+    written("URL of a proxy", r"^https?://[a-z0-9.-]+(:[0-9]*)?/?$", "http://192.168.200.8:3128"),
 ]
 Unproxied = Annotated[
     str,
     BeforeValidator(unproxied),
-    written("address, network or domain", r"^(\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*\.?(/[0-9]+)?)$", ".example.com"),
+    written(
+        "address, network or domain",
+        r"^(\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*\.?|[0-9.]+/([12]?[0-9]|3[0-2]))$",
+        ".example.com",
+    ),
 ]
 UserName = Annotated[
     str,
@@ -171,7 +199,8 @@ class Install(Section):
     ssh_keys: tuple[SshKey, ...] = ()
     """Public SSH keys, lines of .pub files, that may log in to the nodes beside the stack's own key."""
     proxy: Proxy | None = None
-    """A proxy that the nodes and operators use. Default: none"""
+    """A proxy that the nodes and operators use, at an address inside of network.cidr, or where a network.router of your
+    own leads: the services host forwards nothing. Default: none"""
     source_policy: Literal["NeverContactSource", "AllowContactingSource"] | None = None
     """Whether nodes may try a release's own registry when the mirror lacks an image; since release 4.21.
     Default: the product's own, they may; without a way out of the network they cannot"""

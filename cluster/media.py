@@ -45,7 +45,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--oc", help="path of oc (default: the one on PATH)")
     words = parser.parse_args(argv)
     try:
-        plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack))
+        # The machine that saves asks name servers of its own.
+        plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack, stands=True))
         found = document(plan, words.directory, words.pull_secret, words.oc)
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)

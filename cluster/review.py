@@ -112,13 +112,13 @@ def _text(file: HostFile) -> str:
     return "REDACTED\n" if file.secret else f"({file.value}: made when the stack is deployed)\n"
 
 
-def planned(stack: str) -> Plan:
+def planned(stack: str, *, stands: bool = False) -> Plan:
     """The plan of a stack by its name, on a machine that may hold none of the files that its settings name.
 
-    Raises OSError, SettingsError or yaml.YAMLError.
+    `stands` as in Settings.parse. Raises OSError, SettingsError or yaml.YAMLError.
     """
     # A certificate of the lab's upstream, say, is there only once the lab runs.
-    return Plan.of(Settings.parse(stack_config(stack_file(stack)), stack, look_at_files=False))
+    return Plan.of(Settings.parse(stack_config(stack_file(stack)), stack, look_at_files=False, stands=stands))
 
 
 def main(argv: list[str]) -> int:
@@ -126,12 +126,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m cluster.review")
     parser.add_argument("--stack", required=True)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--stands", action="store_true", help="the stack may stand: doubt what it can no longer change")
     words = parser.parse_args(argv)
     try:
         if not words.out and (hidden := hidden_sections(stack_file(words.stack))):
             print(f"only Pulumi can read {', '.join(hidden)} of stack {words.stack}, and checks the settings by itself")
             return 0
-        plan = planned(words.stack)
+        # What stands is rendered too.
+        plan = planned(words.stack, stands=words.stands or words.out is not None)
         rendered = files(plan) if words.out else {}
     except yaml.YAMLError as error:
         print(f"{stack_file(words.stack).name} is not the YAML that Pulumi reads: {error}", file=sys.stderr)
@@ -142,6 +144,8 @@ def main(argv: list[str]) -> int:
     if not words.out:
         print(f"the settings of stack {words.stack} can be used: {len(plan.machines)} machines")
         return 0
+    for warning in plan.settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     for path, text in rendered.items():
         target = words.out / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,7 @@ class Settings(Section):
         *,
         look_at_files: bool = True,
         known: Sequence[Problem] = (),
+        stands: bool = False,
     ) -> Self:
         """Settings from a stack's plain config values, keys without the project's prefix.
 
@@ -103,6 +104,7 @@ class Settings(Section):
             directory: where relative paths of files on this machine start.
             look_at_files: whether those files are there and fit to use is checked as well.
             known: problems that were found already and belong into the same report.
+            stands: whether machines of the cluster stand: what can no longer be changed is a warning then.
 
         Raises:
             SettingsError: one report of every problem found.
@@ -114,7 +116,7 @@ class Settings(Section):
             raise SettingsError([*problems, *known])
         settings = sane._with_defaults(stack, directory)
         reported = [problem.setting for problem in problems]
-        found = settings_checks.check(settings, reported, directory if look_at_files else None)
+        found = settings_checks.check(settings, reported, directory if look_at_files else None, stands=stands)
         problems += [*found.refused, *known]
         if problems:
             raise SettingsError(problems)

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster import (
+    domain_checks,
     image_checks,
     install_checks,
+    installer_checks,
     machine_checks,
     network_checks,
+    proxy_checks,
     release_checks,
     settings_doubts,
     size_checks,
@@ -35,10 +38,11 @@ class Found:
     warned: tuple[Problem, ...]
 
 
-def check(settings: Settings, reported: Sequence[str], directory: Path | None) -> Found:
+def check(settings: Settings, reported: Sequence[str], directory: Path | None, *, stands: bool) -> Found:
     """Every relation that does not hold; `reported` names settings whose value was refused and replaced by a default.
 
-    `directory` is where relative paths of files on this machine start; None leaves these alone.
+    `directory` is where relative paths of files on this machine start; None leaves these alone. Where the cluster
+    stands, what only its installation could change is a doubt.
     """
     refused = Refused(frozenset(reported))
     found = [
@@ -50,8 +54,14 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None) -
         *install_checks.check(settings, refused, directory),
         *release_checks.check(settings, refused, directory),
         *image_checks.check(settings, refused),
+        *domain_checks.uplink(settings, refused),
+        *proxy_checks.check(settings, refused),
+        *installer_checks.check(settings, refused),
     ]
     doubtful = list(settings_doubts.check(settings))
+    (doubtful if stands else found).extend(
+        [*domain_checks.check(settings, refused), *proxy_checks.reach(settings, refused)]
+    )
     roles_sure = not machine_checks.roles_unsure(refused)
     if roles_sure:
         found += machine_checks.roles(settings)

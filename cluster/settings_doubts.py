@@ -6,11 +6,9 @@ Owns these doubts, which a preview shows as warnings. Does not own what is refus
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from cluster import image_checks
+from cluster import domain_checks, image_checks, installer_checks, proxy_checks
 from cluster.settings_problems import Problem
 
 if TYPE_CHECKING:
@@ -25,12 +23,14 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _domain(settings)
     yield from _public(settings)
     yield from image_checks.doubts(settings)
+    yield from domain_checks.doubts(settings)
     install = settings.install
     if install.host_prefix > LONGEST_HOST_PREFIX:
         addresses = 2 ** (32 - install.host_prefix) - 3
         harm = f"gives each node {addresses} addresses for pods, fewer than the 250 pods that it takes"
         yield Problem("install.hostPrefix", str(install.host_prefix), harm, "give 23, if the network has the room")
-    yield from _proxy(settings)
+    yield from proxy_checks.doubts(settings)
+    yield from installer_checks.doubts(settings)
 
 
 def in_plain_text(settings: Settings, encrypted: Callable[[str], bool]) -> Iterator[Problem]:
@@ -50,9 +50,6 @@ def _domain(settings: Settings) -> Iterator[Problem]:
     if base.split(".")[0] == name and "." in base:
         harm = f"the cluster's domain is {name}.{base}: cluster.name comes before it anyway"
         yield Problem("cluster.baseDomain", base, harm, f"write {base.partition('.')[2]}, unless this is meant")
-    if base.split(".")[-1] == "local":
-        harm = "domains under .local belong to multicast DNS: some systems never ask a name server for them"
-        yield Problem("cluster.baseDomain", base, harm, "choose a domain of your own, or one under .internal")
 
 
 def _public(settings: Settings) -> Iterator[Problem]:
@@ -63,16 +60,3 @@ def _public(settings: Settings) -> Iterator[Problem]:
         if network.is_global:
             harm = "public addresses: whoever has them in the Internet could not be reached from the services host"
             yield Problem(setting, str(network), harm, "choose a network inside 10/8, 172.16/12 or 192.168/16")
-
-
-def _proxy(settings: Settings) -> Iterator[Problem]:
-    proxy, domain = settings.install.proxy, f"{settings.cluster.name}.{settings.cluster.base_domain}"
-    for key, url in (("http", proxy.http), ("https", proxy.https)) if proxy else ():
-        host = urlsplit(url or "").hostname
-        if host is None or host.endswith(f".{domain}"):
-            continue
-        try:
-            IPv4Address(host)
-        except ValueError:
-            harm = f"{host} is a name outside {domain}, and the cluster's name server answers for that alone"
-            yield Problem(f"install.proxy.{key}", str(url), harm, "give the proxy's address")

@@ -207,7 +207,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", required=True, type=Path)
     words = parser.parse_args(argv)
     try:
-        text = svg(planned(words.stack))
+        text = svg(planned(words.stack, stands=True))
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1

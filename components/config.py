@@ -16,6 +16,7 @@ from cluster.before import Before
 from cluster.changes import files
 from cluster.changes.effects import Effect
 from cluster.changes.form import Forms
+from cluster.changes.standing import Standing
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
 from cluster.settings import Settings, SettingsError
@@ -38,7 +39,8 @@ async def planned(left: Mapping[str, Any]) -> tuple[Plan, HostFacts, Forms]:
     """
     _require_engine()
     try:
-        plan = Plan.of(_settings(), _before(left))
+        before = _before(left)
+        plan = Plan.of(_settings(stands=Standing.of(before).begun), before)
         # A task would start to look only once it is waited for.
         looking = asyncio.get_running_loop().run_in_executor(None, host_look.look, plan)
         overview = "\n".join(summary.lines(plan)) if pulumi.runtime.is_dry_run() else ""
@@ -79,13 +81,13 @@ def _effects(plan: Plan, facts: HostFacts) -> list[Effect]:
     )
 
 
-def _settings() -> Settings:
+def _settings(*, stands: bool) -> Settings:
     """Every key under the project's prefix is read, so that an unknown one is reported rather than ignored."""
     prefix = f"{pulumi.get_project()}:"
     # pulumi.Config reads known keys only and cannot list them.
     found = {key.removeprefix(prefix): _parsed(value) for key, value in CONFIG.get().items() if key.startswith(prefix)}
     strayed = settings_keys.strayed(CONFIG.get(), pulumi.get_project())
-    return Settings.parse(found, pulumi.get_stack(), known=strayed)
+    return Settings.parse(found, pulumi.get_stack(), known=strayed, stands=stands)
 
 
 def _is_secret(key: str) -> bool:

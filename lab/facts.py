@@ -59,7 +59,8 @@ def main(argv: list[str]) -> int:
     from cluster.settings import SettingsError
 
     try:
-        plan = planned(argv[0])
+        # Whatever stands can be looked at and stopped.
+        plan = planned(argv[0], stands=True)
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 1

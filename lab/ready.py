@@ -36,9 +36,11 @@ def check(stack: str, verb: str, *, in_lab: bool) -> None:
         raise NotReady(found)
 
 
-def settings(stack: str) -> None:
+def settings(stack: str, *, in_lab: bool) -> None:
     """Check a stack's settings before time is spent on what they would refuse in the end. Raises StepFailed."""
     argv = [str(venv.PYTHON), "-m", "cluster.review", "--stack", stack]
+    if state.elsewhere(in_lab=in_lab) or stack in state.stacks():
+        argv.append("--stands")
     done = subprocess.run(argv, cwd=checkout.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StepFailed((done.stderr or done.stdout).strip())

@@ -112,7 +112,7 @@ class Stack:
         """Set up all that is missing; quick when nothing is."""
         with residents.setting_up():
             toolchain.up(only=("packages", "venv"), lab=self.in_lab)
-            ready.settings(self.name)
+            ready.settings(self.name, in_lab=self.in_lab)
             toolchain.up(only=("pulumi", "plugins"))
             if self.in_lab:
                 tools = release.start()

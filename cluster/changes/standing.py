@@ -51,6 +51,11 @@ class Standing:
         """Whether there is no machine yet, the services host included."""
         return not any(kind in (DOMAIN, MACHINE) for kind, _ in self.resources)
 
+    @property
+    def begun(self) -> bool:
+        """Whether machines of the cluster stand, the services host aside, or stood when an update came to its end."""
+        return self.installed or any(kind == MACHINE for kind, _ in self.resources)
+
     def outputs(self, kind: str, name: str) -> Mapping[str, Any]:
         """A resource's outputs; empty when the state does not hold it."""
         return self.resources.get((kind, name), {})

@@ -417,7 +417,7 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "without user and password",
     ),
     "proxy of wrong scheme": (
-        put("install.proxy.http", "https://proxy.example.com"),
+        put("install.proxy.http", "https://192.168.200.8:3128"),
         "install.proxy.http",
         "http:// only",
     ),
@@ -429,7 +429,7 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "no wildcards",
     ),
     "no proxy for all and some": (
-        put("install.proxy", {"http": "http://proxy.example.com", "noProxy": ["*", "example.com"]}),
+        put("install.proxy", {"http": "http://192.168.200.8", "noProxy": ["*", "example.com"]}),
         "install.proxy.noProxy",
         "only alone",
     ),

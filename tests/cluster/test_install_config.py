@@ -75,12 +75,12 @@ def test_every_key_may_log_in_once() -> None:
 
 
 def test_the_clusters_own_domain_is_reached_without_the_proxy() -> None:
-    proxy = {"http": "http://proxy.example.com:3128", "noProxy": ["10.0.0.0/8"]}
+    proxy = {"http": "http://192.168.200.8:3128", "noProxy": ["10.0.0.0/8"]}
     assert document({"proxy": proxy})["proxy"] == {
-        "httpProxy": "http://proxy.example.com:3128",
+        "httpProxy": "http://192.168.200.8:3128",
         "noProxy": ".okd.example.com,10.0.0.0/8",
     }
-    everything = {"https": "http://proxy.example.com:3128", "noProxy": ["*"]}
+    everything = {"https": "http://192.168.200.8:3128", "noProxy": ["*"]}
     assert document({"proxy": everything})["proxy"]["noProxy"] == "*"
 
 

@@ -307,7 +307,6 @@ def warnings(edit: Edit, stack: str = "hard-way") -> list[tuple[str, str]]:
 
 DOUBTS: dict[str, tuple[Edit, str, str]] = {
     "domain with the cluster's name": (put("cluster.baseDomain", "okd.example.com"), "cluster.baseDomain", "anyway"),
-    "multicast DNS": (put("cluster.baseDomain", "lab.local"), "cluster.baseDomain", "multicast DNS"),
     "public network": (
         both(put("network.cidr", "192.186.200.0/24"), put("services", {"image": {"location": "/d.qcow2"}}),
              put("machines", {"bootstrap": {"address": "192.186.200.10"},
@@ -316,11 +315,6 @@ DOUBTS: dict[str, tuple[Edit, str, str]] = {
         "public addresses",
     ),
     "few addresses for pods": (put("install.hostPrefix", 26), "install.hostPrefix", "fewer than the 250"),
-    "proxy by name": (
-        put("install.proxy", {"http": "http://proxy.example.com:3128"}),
-        "install.proxy.http",
-        "answers for that alone",
-    ),
     "image of another system": (put("services.operatingSystem", "fedora"), "services.image.location", "not fedora"),
     "image of a newer system": (
         put("services.image.location", "https://example.com/debian-13-generic-amd64.qcow2"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster.names import Names
-from lab import backend, checkout, residents, stack
+from lab import backend, checkout, ready, residents, stack
 from lab.commands import Commands
 from lab.progress import StepFailed
 from tests.patience import PATIENCE_SECONDS
@@ -211,3 +212,22 @@ def test_a_stack_that_stands_is_previewed_where_it_is(tmp_path: Path, monkeypatc
     pulumi.stacks[pulumi.url]["dev"] = 80
     with one.looked_at():
         assert one.stacks() == {"dev": 80}
+
+
+@pytest.mark.parametrize(
+    ("backend_url", "stacks", "may_stand"), [("", [], False), ("", ["old"], True), ("file:///elsewhere", [], True)]
+)
+def test_settings_of_a_stack_that_may_stand_are_not_refused_for_what_it_can_no_longer_change(
+    monkeypatch: pytest.MonkeyPatch, backend_url: str, stacks: list[str], may_stand: bool
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(argv: list[str], **rest: object) -> subprocess.CompletedProcess[str]:
+        asked.append(argv)
+        return subprocess.CompletedProcess(argv, 0)
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", backend_url)
+    monkeypatch.setattr(ready.subprocess, "run", run)
+    monkeypatch.setattr(ready.state, "stacks", lambda: stacks)
+    ready.settings("old", in_lab=False)
+    assert ["--stands" in argv for argv in asked] == [may_stand]

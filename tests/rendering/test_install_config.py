@@ -28,7 +28,11 @@ VERSION = "4.19.0-okd-scos.0"  # what the installer's module is of
 DIGEST = f"sha256:{'a' * 64}"
 LOGIN_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp login"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp me@example.com"
-PROXY = {"http": "http://proxy.example.com:3128", "https": "https://10.20.0.9:3129", "noProxy": ["10.0.0.0/8", ".corp"]}
+PROXY = {
+    "http": "http://192.168.200.8:3128",
+    "https": "https://192.168.200.9:3129",
+    "noProxy": ["10.0.0.0/8", ".corp", "registry.example.com.", "10.20.0.8"],
+}
 NETWORKS = {"clusterNetwork": "10.64.0.0/18", "hostPrefix": 23, "serviceNetwork": "10.65.0.0/16"}
 CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "three and two": (("bootstrap", "control-plane", "compute-0", "compute-1"), {}),
@@ -36,7 +40,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "one": (("bootstrap", "control-plane-0"), {"imageRegistry": "emptyDir"}),
     "infra and storage": (("",), {"sshKeys": [OTHER_KEY]}),
     "with a proxy": (("",), {"proxy": PROXY}),
-    "proxy for https alone, everything direct": (("",), {"proxy": {"https": "http://p.example.com", "noProxy": ["*"]}}),
+    "proxy for https alone, everything direct": (("",), {"proxy": {"https": "http://192.168.200.8", "noProxy": ["*"]}}),
     "own networks": (("",), NETWORKS),
     "everything off": (("",), OFF),
 }

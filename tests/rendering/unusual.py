@@ -102,7 +102,10 @@ UNUSUAL: dict[str, Edit] = {
     "router apart": put("network.router", "192.168.200.1"),
     "proxy by address": put(
         "install.proxy",
-        {"http": "http://10.20.0.8:3128", "https": "https://10.20.0.8:3129", "noProxy": ["10.0.0.0/8", ".corp"]},
+        {"http": "http://192.168.200.8:3128", "https": "https://192.168.200.8:3129", "noProxy": ["10.0.0.0/8", ".corp"]},
+    ),
+    "proxy behind a router of one's own": both(
+        put("network.router", "192.168.200.1"), put("install.proxy", {"http": "http://10.20.0.8:3128"})
     ),
     "release from media": both(put("release.media", "/media/usb"), drop("uplink.resolvers"), drop("uplink.timeServers")),
     "operator catalogs": put(
