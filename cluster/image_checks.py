@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cluster.architectures import BOOTABLE
 from cluster.settings_problems import Problem, Refused
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _architecture(settings: Settings, setting: str, location: str) -> Iterator[P
                 setting,
                 location,
                 f"made for {architecture}, and the release is of {wanted}: it would not run",
-                f"take the one for {wanted}, or set release.architecture to {architecture}",
+                f"take the one for {wanted}"
+                + (f", or set release.architecture to {architecture}" if architecture in BOOTABLE else ""),
             )
 
 

@@ -265,7 +265,13 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "release.digest",
         "another digest",
     ),
-    "unknown architecture": (release(architecture="amd64"), "release.architecture", "choose 'x86_64' or 'aarch64'"),
+    "architecture by Go's name": (release(architecture="amd64"), "release.architecture", "write x86_64"),
+    "unknown architecture": (release(architecture="riscv64"), "release.architecture", "write x86_64"),
+    "architecture whose firmware has no boot loader": (
+        release(architecture="aarch64"),
+        "release.architecture",
+        "the boot loaders of the services host are for BIOS",
+    ),
     "source is a reference": (
         release(sources=["quay.io/okd/scos-release:4.22", "quay.io/okd/scos-content"]),
         "release.sources[0]",
