@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster import pull_secret
+from cluster.architectures import GO_ARCHITECTURES
 from cluster.certificates import certificates
 from cluster.host_os import REGISTRY_MOUNT, RELEASE
-from cluster.architectures import GO_ARCHITECTURES
 from cluster.images import Reference, in_mirror
 from cluster.project_files import resolved
 from cluster.site import Site
