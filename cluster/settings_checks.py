@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cluster import (
     image_checks,
     install_checks,
+    kernel_argument_checks,
     machine_checks,
     network_checks,
     release_checks,
@@ -50,6 +51,7 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None) -
         *install_checks.check(settings, refused, directory),
         *release_checks.check(settings, refused, directory),
         *image_checks.check(settings, refused),
+        *kernel_argument_checks.check(settings),
     ]
     doubtful = list(settings_doubts.check(settings))
     roles_sure = not machine_checks.roles_unsure(refused)

@@ -748,6 +748,24 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
             "nameserver=10.0.0.1",
         )
     },
+    **{
+        f"kernel argument {argument}": (
+            put("bootImage.kernelArguments", [argument]),
+            "bootImage.kernelArguments[0]",
+            harm,
+        )
+        for argument, harm in {
+            "bond=bond0:enp1s0,enp2s0:mode=802.3ad": "one virtio card",
+            "vlan=enp1s0.100:enp1s0": "one virtio card",
+            "team=team0:enp1s0": "one virtio card",
+            "bridge=br0:enp1s0": "one virtio card",
+            "ifname=net0:52:54:00:12:34:56": "one virtio card",
+            "rd.znet=qeth,0.0.0600,0.0.0601,0.0.0602": "one virtio card",
+            "rd.route=10.0.0.0/8:192.168.200.1": "what the lease says",
+            "rd.peerdns=0": "what the lease says",
+            "netroot=iscsi:@10.0.0.1::3260::iqn.2026-01.com.example:disk": "another root file system",
+        }.items()
+    },
     "kernel argument of one machine": (
         put("machines.infra-0.kernelArguments", ["coreos.inst.stream=stable"]),
         "machines.infra-0.kernelArguments[0]",
