@@ -1,4 +1,4 @@
-"""Images that machines start from, and their kernel arguments, as far as their names tell.
+"""Images that machines start from, as far as their names tell.
 
 Owns these cross checks and their harm and fix. Does not own which CoreOS a release takes (release_checks.py).
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cluster.architectures import BOOTABLE
 from cluster.settings_problems import Problem, Refused
 
 if TYPE_CHECKING:
@@ -19,14 +20,10 @@ PARTS = ("kernel", "initramfs", "rootfs")
 SYSTEMS = {"debian-12": ("debian", "bookworm"), "fedora": ("fedora",)}
 OTHER_SYSTEMS = re.compile(r"ubuntu|centos|rocky|alma|rhel|suse|alpine|cirros|trixie|bullseye|debian-1[013-9]")
 NO_DISK = re.compile(r"\.(iso|ova|ovf|vmdk|vhdx?|vdi|gz|xz|zst|bz2|zip|tar|tgz)$")
-# Arguments of which the program gives its own, or that would undo what these do.
-OURS = ("ip", "rd.neednet", "initrd", "nameserver", "bootif", "okd.report")
-OUR_PREFIXES = ("coreos.inst", "coreos.live.", "ignition.")
 
 
 def check(settings: Settings, refused: Refused) -> Iterator[Problem]:
     """Every relation that does not hold."""
-    yield from _kernel_arguments(settings)
     known = not refused.touches("release.architecture")
     boot = settings.boot_image
     files = {part: file.location for part in PARTS if (file := getattr(boot, part)) is not None}
@@ -74,7 +71,8 @@ def _architecture(settings: Settings, setting: str, location: str) -> Iterator[P
                 setting,
                 location,
                 f"made for {architecture}, and the release is of {wanted}: it would not run",
-                f"take the one for {wanted}, or set release.architecture to {architecture}",
+                f"take the one for {wanted}"
+                + (f", or set release.architecture to {architecture}" if architecture in BOOTABLE else ""),
             )
 
 
@@ -91,15 +89,3 @@ def _mixed_up(files: dict[str, str]) -> Iterator[Problem]:
             yield Problem(setting, location, harm, f"give the {part}")
         elif _name(location).endswith(".iso"):
             yield Problem(setting, location, "a CD image, which does not boot from the network", f"give the {part}")
-
-
-def _kernel_arguments(settings: Settings) -> Iterator[Problem]:
-    given = {"bootImage": settings.boot_image.kernel_arguments}
-    given |= {f"machines.{name}": machine.kernel_arguments for name, machine in settings.machines.items()}
-    for section, arguments in given.items():
-        for number, argument in enumerate(arguments):
-            key = argument.partition("=")[0]
-            if key.lower() in OURS or key.startswith(OUR_PREFIXES):
-                harm = f"the program gives {key} itself or relies on its absence: of two, one is lost without a word"
-                fix = "remove it; addresses, disks and ignition configs follow from the settings"
-                yield Problem(f"{section}.kernelArguments[{number}]", argument, harm, fix)

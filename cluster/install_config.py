@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.mirror import GO_ARCHITECTURES, mirrors
+from cluster.architectures import GO_ARCHITECTURES
+from cluster.mirror import mirrors
 from cluster.site import Site
 from cluster.versions import DIGEST_SOURCES, TRUST_POLICY
 

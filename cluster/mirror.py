@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster import pull_secret
+from cluster.architectures import GO_ARCHITECTURES
 from cluster.certificates import certificates
 from cluster.host_os import REGISTRY_MOUNT, RELEASE
 from cluster.images import Reference, in_mirror
@@ -20,8 +21,6 @@ from cluster.site import Site
 CLIENT_ARCHIVE, CLIENT_SUMS = "oc.tar.gz", "sha256sum.txt"
 # oc-mirror puts every release there, whatever its source.
 OC_MIRROR_RELEASE, OC_MIRROR_CONTENT = "openshift/release-images", "openshift/release"
-# Release images name architectures as Go does.
-GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 OKD_CHANNEL = "4-stable"
 
 

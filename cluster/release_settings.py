@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
+from cluster.architectures import Architecture
 from cluster.images import Digest, Image, PinnedImage, Reference, Repository
 from cluster.places import AbsolutePath, Url
 from cluster.project_files import ProjectPath
@@ -72,8 +73,9 @@ class Release(Section):
     """The version in full, in quotes. Default: the one that the image's tag tells, else 4.22.0-okd-scos.7"""
     digest: Digest | None = None
     """Pins the release. Default: the image's own digest, else the tag's when it is first mirrored"""
-    architecture: Literal["x86_64", "aarch64"] = "x86_64"
-    """The machines' architecture, for which image and tools are taken."""
+    architecture: Architecture = "x86_64"
+    """The machines' architecture, for which image and tools are taken. aarch64 is refused as long as there is no boot
+    loader for its firmware."""
     sources: tuple[Repository, ...] = ()
     """Repositories that the payload's images are named by: nodes look for them in the mirror registry.
     Default: the image's repository and the one of its content, where the former's name tells the latter's"""

@@ -16,6 +16,7 @@ from cluster import (
     image_checks,
     install_checks,
     installer_checks,
+    kernel_argument_checks,
     machine_checks,
     network_checks,
     proxy_checks,
@@ -57,6 +58,7 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None, *
         *domain_checks.uplink(settings, refused),
         *proxy_checks.check(settings, refused),
         *installer_checks.check(settings, refused),
+        *kernel_argument_checks.check(settings),
     ]
     doubtful = list(settings_doubts.check(settings))
     (doubtful if stands else found).extend(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cluster import footprint
+from cluster.architectures import BOOTABLE
 from cluster.preflight.look import Finding, Look, refuse, warn
 from cluster.settings_problems import Problem
 
@@ -34,7 +35,8 @@ def _processors(look: Look) -> Iterator[Finding]:
             "release.architecture",
             asked,
             f"the libvirt host is {found.architecture}, and so are its machines: none could start the release",
-            f"write {found.architecture}, or take another libvirt host",
+            f"take a libvirt host of {asked}"
+            + (f", or write {found.architecture}" if found.architecture in BOOTABLE else ""),
         )
     elif not found.domain_types & {"kvm", "qemu"}:
         yield refuse(

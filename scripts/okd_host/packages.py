@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from okd_host import commands, files, limits, report
+from okd_host import apt, commands, files, limits, report
 
 POLICY = "/usr/sbin/policy-rc.d"
 POLICY_TEXT = "#!/bin/sh\n# okd-libvirt: daemons start once they are configured\nexit 101\n"
 APT_LOCK = f"-oDPkg::Lock::Timeout={limits.PACKAGES.seconds:.0f}"
+APT_INSTALL = ("apt-get", "install", "-qq", "-y", "--no-install-recommends")
 APT_PLAIN = "-oDpkg::Use-Pty=0"
 APT_KEEP = ("-oDpkg::Options::=--force-confdef", "-oDpkg::Options::=--force-confold")
 
@@ -52,8 +53,11 @@ def _nothing_starts() -> Iterator[None]:
         os.unlink(POLICY)
 
 
-def _must(argv: Sequence[str], what: str, stages: report.Stages) -> None:
-    result = commands.run(argv, limit=limits.PACKAGES.seconds, heartbeat=lambda: stages.waiting(what))
+def _dnf(argv: Sequence[str], what: str, stages: report.Stages) -> commands.Result:
+    return commands.run(argv, limit=limits.PACKAGES.seconds, heartbeat=lambda: stages.waiting(what))
+
+
+def _must(result: commands.Result, what: str) -> None:
     if result.code:
         raise report.Failed(
             f"{what} failed (exit {result.code})",
@@ -65,13 +69,16 @@ def _must(argv: Sequence[str], what: str, stages: report.Stages) -> None:
 
 def _apt(names: Sequence[str], stages: report.Stages) -> None:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    # The policy is one file for all: two installations at once would take it away from each other.
-    with files.lock("packages", "packages", wait=limits.PACKAGES.seconds), _nothing_starts():
+    steps = {
         # Ends what a killed installation left; nothing to do otherwise.
-        _must(["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"], "dpkg --configure -a", stages)
-        _must(["apt-get", "update", "-q", APT_LOCK], "apt-get update", stages)
-        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", APT_LOCK, APT_PLAIN, *APT_KEEP, *names]
-        _must(install, f"installation of {', '.join(names)}", stages)
+        "dpkg --configure -a": ["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"],
+        "apt-get update": ["apt-get", "update", "-q", APT_LOCK],
+        f"installation of {', '.join(names)}": [*APT_INSTALL, APT_LOCK, APT_PLAIN, *APT_KEEP, *names],
+    }
+    # The policy is one file for all: two installations at once would take it away from each other.
+    with files.lock("packages", "packages", wait=limits.PACKAGES.seconds), apt.quiet(), _nothing_starts():
+        for what, argv in steps.items():
+            _must(apt.run(argv, what, stages), what)
 
 
 def ensure(names: Sequence[str], stages: report.Stages, *, manager: str = "", quiet: bool = False) -> None:
@@ -88,8 +95,8 @@ def ensure(names: Sequence[str], stages: report.Stages, *, manager: str = "", qu
         if absent and manager == "apt":
             _apt(absent, stages)
         elif absent:
-            install = ["dnf", "install", "-q", "-y", "--setopt=install_weak_deps=False", *absent]
-            _must(install, f"installation of {', '.join(absent)}", stages)
+            what = f"installation of {', '.join(absent)}"
+            _must(_dnf(["dnf", "install", "-q", "-y", "--setopt=install_weak_deps=False", *absent], what, stages), what)
         still = missing(manager, absent) if absent else []
         if still:
             raise report.Failed(

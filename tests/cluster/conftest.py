@@ -28,6 +28,12 @@ def planned(stack: str, change: Change = lambda config: None) -> Plan:
     return Plan.of(Settings.parse(config, stack))
 
 
+def of_architecture(plan: Plan, name: str) -> Plan:
+    """The plan for machines of an architecture that the settings do not take yet."""
+    release = plan.settings.release.model_copy(update={"architecture": name})
+    return Plan.of(plan.settings.model_copy(update={"release": release}))
+
+
 @pytest.fixture
 def hard_way() -> Plan:
     """The fourteen-machine topology."""

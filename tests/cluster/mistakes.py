@@ -266,7 +266,13 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
         "release.digest",
         "another digest",
     ),
-    "unknown architecture": (release(architecture="amd64"), "release.architecture", "choose 'x86_64' or 'aarch64'"),
+    "architecture by Go's name": (release(architecture="amd64"), "release.architecture", "write x86_64"),
+    "unknown architecture": (release(architecture="riscv64"), "release.architecture", "write x86_64"),
+    "architecture whose firmware has no boot loader": (
+        release(architecture="aarch64"),
+        "release.architecture",
+        "the boot loaders of the services host are for BIOS",
+    ),
     "source is a reference": (
         release(sources=["quay.io/okd/scos-release:4.22", "quay.io/okd/scos-content"]),
         "release.sources[0]",
@@ -775,6 +781,24 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
             "ignition.config.url=http://10.0.0.1/x.ign",
             "nameserver=10.0.0.1",
         )
+    },
+    **{
+        f"kernel argument {argument}": (
+            put("bootImage.kernelArguments", [argument]),
+            "bootImage.kernelArguments[0]",
+            harm,
+        )
+        for argument, harm in {
+            "bond=bond0:enp1s0,enp2s0:mode=802.3ad": "one virtio card",
+            "vlan=enp1s0.100:enp1s0": "one virtio card",
+            "team=team0:enp1s0": "one virtio card",
+            "bridge=br0:enp1s0": "one virtio card",
+            "ifname=net0:52:54:00:12:34:56": "one virtio card",
+            "rd.znet=qeth,0.0.0600,0.0.0601,0.0.0602": "one virtio card",
+            "rd.route=10.0.0.0/8:192.168.200.1": "what the lease says",
+            "rd.peerdns=0": "what the lease says",
+            "netroot=iscsi:@10.0.0.1::3260::iqn.2026-01.com.example:disk": "another root file system",
+        }.items()
     },
     "kernel argument of one machine": (
         put("machines.infra-0.kernelArguments", ["coreos.inst.stream=stable"]),

@@ -7,7 +7,7 @@ from typing import Any
 from cluster import install_config
 from cluster.plan import Plan
 from tests.cluster.certificates import CERTIFICATE
-from tests.cluster.conftest import planned
+from tests.cluster.conftest import of_architecture, planned
 
 LOGIN_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp login"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDr3v0K0cQzkCGvnl1jLcZeJjLqVHFdCvPp0ORZ0aFp me@example.com"
@@ -84,9 +84,13 @@ def test_the_clusters_own_domain_is_reached_without_the_proxy() -> None:
     assert document({"proxy": everything})["proxy"]["noProxy"] == "*"
 
 
-def test_networks_and_architecture_are_the_settings() -> None:
+def test_networks_are_the_settings() -> None:
     install = {"clusterNetwork": "10.64.0.0/16", "hostPrefix": 24, "serviceNetwork": "10.65.0.0/16"}
-    found = document(install, architecture="aarch64")
+    found = document(install)
     assert found["networking"]["clusterNetwork"] == [{"cidr": "10.64.0.0/16", "hostPrefix": 24}]
     assert found["networking"]["serviceNetwork"] == ["10.65.0.0/16"]
+
+
+def test_machines_of_another_architecture_need_boot_loaders_and_nothing_else() -> None:
+    found = told(of_architecture(planned("hard-way"), "aarch64"))
     assert found["controlPlane"]["architecture"] == found["compute"][0]["architecture"] == "arm64"

@@ -73,3 +73,35 @@ def test_a_reload_ends_no_connection(hard_way: Plan) -> None:
     assert "expose-fd listeners" in text
     assert "hard-stop-after" not in text
     assert bundle.restart_on == ()
+
+
+def with_compute(count: int) -> Plan:
+    def edit(config: dict[str, Any]) -> None:
+        machines = {name: one for name, one in config["machines"].items() if not name.startswith("compute-")}
+        config["machines"] = machines | {
+            f"compute-{one}": {"address": f"192.168.200.{60 + one}"} for one in range(count)
+        }
+
+    return planned("hard-way", edit)
+
+
+def test_connections_follow_the_number_of_machines() -> None:
+    few, many = (load_balancer.concerns(with_compute(count)) for count in (2, 102))
+    for before, after in zip(few, many, strict=True):
+        assert after.connections - before.connections >= 100 * 20
+    assert load_balancer.open_files(many) > 2 * load_balancer.connections(many)
+
+
+def test_a_full_ingress_leaves_the_api_its_connections(hard_way: Plan) -> None:
+    bundle = next(bundle for bundle in hard_way.bundles if bundle.service == "load-balancer")
+    lines = [line.split()[-1] for line in str(bundle.files[0].text).splitlines() if "maxconn" in line]
+    total, *ports = map(int, lines)
+    assert len(ports) == len(load_balancer.concerns(hard_way)) + 1
+    assert total == sum(ports)
+
+
+def test_one_machine_more_seldom_changes_the_unit(hard_way: Plan) -> None:
+    limits = {load_balancer.open_files(load_balancer.concerns(with_compute(count))) for count in range(0, 150, 10)}
+    assert len(limits) <= 3
+    (drop_in,) = next(bundle for bundle in hard_way.bundles if bundle.service == "load-balancer").unit_files
+    assert f"LimitNOFILE={load_balancer.open_files(load_balancer.concerns(hard_way))}\n" in str(drop_in.text)

@@ -8,7 +8,7 @@ from typing import Any
 from cluster import mirror
 from cluster.plan import Plan
 from tests.cluster.certificates import CERTIFICATE
-from tests.cluster.conftest import planned
+from tests.cluster.conftest import of_architecture, planned
 
 HASHES = {"pull-secret": "b" * 64}
 IMAGE = f"quay.io/x/y@sha256:{'c' * 64}"
@@ -91,8 +91,8 @@ def test_one_repository_for_everything_needs_one_mirror() -> None:
 
 def test_the_other_engine_is_told_exactly_this_release() -> None:
     catalogs = [{"catalog": "quay.io/x/catalog:1", "packages": ["a", "b"]}, {"catalog": "quay.io/x/other:1"}]
-    plan = with_release(engine="oc-mirror", operatorCatalogs=catalogs, additionalImages=[IMAGE], architecture="aarch64")
-    document = plan.mirror(HASHES)
+    plan = with_release(engine="oc-mirror", operatorCatalogs=catalogs, additionalImages=[IMAGE])
+    document = of_architecture(plan, "aarch64").mirror(HASHES)
     assert document["imageSet"] == {
         "apiVersion": "mirror.openshift.io/v2alpha1",
         "kind": "ImageSetConfiguration",

@@ -330,6 +330,8 @@ def test_a_host_that_runs_no_machines_is_refused() -> None:
 def test_a_host_of_another_architecture_is_refused() -> None:
     text = refused(new(), replace(FREE, processors=replace(KVM, architecture="aarch64")))
     assert text.startswith("release.architecture = x86_64\n")
+    assert "take a libvirt host of x86_64" in text
+    assert "write aarch64" not in text
 
 
 def test_a_machine_with_more_cpus_than_the_host_is_warned_about_by_name() -> None:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from cluster import load_balancer
 from tests.patience import PATIENCE_SECONDS
 from tests.rendering.conftest import NewHouse, plan_of
 from tests.rendering.house import House
@@ -59,14 +60,27 @@ def say(client: subprocess.Popen[str], word: str) -> str:
     return client.stdout.readline().strip()
 
 
-def servers(house: House) -> set[str]:
+def asked(house: House, command: str) -> list[str]:
     link = socket.socket(socket.AF_UNIX)
     link.connect(str(house.root / "run/haproxy/admin.sock"))
-    link.sendall(b"show servers state ingress-http\n")
+    link.sendall(f"{command}\n".encode())
     text = b""
     while part := link.recv(4096):
         text += part
-    return {line.split()[3] for line in text.decode().splitlines() if line and line[0].isdigit() and len(line) > 5}
+    return text.decode().splitlines()
+
+
+def servers(house: House) -> set[str]:
+    lines = asked(house, "show servers state ingress-http")
+    return {line.split()[3] for line in lines if line and line[0].isdigit() and len(line) > 5}
+
+
+def test_the_units_limit_holds_what_haproxy_opens_for_its_connections(house: House) -> None:
+    rows = load_balancer.concerns(plan_of("dev"))
+    told = dict(line.partition(": ")[::2] for line in asked(house, "show info") if ": " in line)
+    assert int(told["Maxconn"]) == load_balancer.connections(rows)
+    assert int(told["Maxsock"]) <= load_balancer.open_files(rows)
+    assert int(told["Ulimit-n"]) <= load_balancer.open_files(rows)
 
 
 def test_an_open_connection_survives_and_new_ones_see_the_new_machine(house: House) -> None:

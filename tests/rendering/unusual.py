@@ -130,10 +130,6 @@ UNUSUAL: dict[str, Edit] = {
             "attempts": 50,
         },
     ),
-    "release for ARM": both(
-        put("release", {"architecture": "aarch64"}),
-        put("services.image.location", "/srv/images/debian-12-genericcloud-arm64.qcow2"),
-    ),
     "services host on Fedora": both(
         put("services.operatingSystem", "fedora"),
         put("services.image", {"location": "/srv/images/Fedora-Cloud-Base.qcow2", "sha256": "A" * 64}),

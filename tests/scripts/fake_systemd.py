@@ -95,6 +95,10 @@ def systemctl(arguments: list[str]) -> int:
             file_state = ("enabled" if enabled(unit).exists() else "disabled") if known else ""
             print("\n" * bool(number) + f"ActiveState={state(unit)}\nUnitFileState={file_state}")
         return 0
+    if verb == "is-active":
+        states = [state(unit) for unit in unit_names]
+        print("\n".join(states))
+        return 0 if "active" in states else 3
     if verb == "daemon-reload":
         # systemd takes seconds for it on an emulated processor.
         slow = STATE / "slow-reload"
