@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
+from cluster.logins import HUB, HUB_KEY
 from cluster.values import refused, written
 
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -58,9 +59,16 @@ def in_mirror(repository: str) -> str:
 def _reference(value: Any, what: str, example: str) -> Reference:
     text = value.strip() if isinstance(value, str) else ""
     try:
-        return Reference.parse(text)
+        found = Reference.parse(text)
     except ValueError as error:
         raise refused(f"not {what} with its registry, so nothing could be pulled", f"write it as {example}") from error
+    if found.registry in (HUB, HUB_KEY) and (found.registry != HUB or "/" not in found.path):
+        rest = text.partition("/")[2]
+        fix = f"write {HUB}/{rest if '/' in found.path else f'library/{rest}'}"
+        raise refused(
+            "not the name by which nodes ask for an image of Docker Hub, so they would not find the mirror", fix
+        )
+    return found
 
 
 def image(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster import pull_secret
 from cluster.architectures import GO_ARCHITECTURES
-from cluster.certificates import certificates
+from cluster.certificates import load
 from cluster.host_os import REGISTRY_MOUNT, RELEASE
 from cluster.images import Reference, in_mirror
 from cluster.project_files import resolved
@@ -60,7 +60,7 @@ def trusted_certificates(site: Site) -> list[str]:
     """
     settings = site.settings
     paths = [resolved(path, settings.directory) for path in settings.release.trusted_certificates]
-    return list(dict.fromkeys(block for path in paths for block in certificates(path.read_text(encoding="utf-8"))))
+    return list(dict.fromkeys(block for path in paths for block in load(path)))
 
 
 def client_fetch(site: Site) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 Owns their form, the merged one that the release is mirrored with (the user's and the mirror registry's), and the
 cluster's own, which knows the mirror registry alone. Neither is ever shown: no message here holds any of their text.
-Does not own the registry's password.
+Does not own the registry's password, nor how a pull secret is read (logins.py).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr
 
+from cluster import logins
 from cluster.values import refused, written
 
 if TYPE_CHECKING:
@@ -23,31 +23,13 @@ if TYPE_CHECKING:
 MERGED, LOCAL = "pull-secret", "local-pull-secret"
 
 
-def fault(text: str) -> str | None:
-    """What is wrong with a pull secret, without any of it; None when nothing is."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return "not JSON"
-    auths = document.get("auths") if isinstance(document, dict) else None
-    if not isinstance(auths, dict) or not auths:
-        return "JSON without auths"
-    for number, entry in enumerate(auths.values(), 1):
-        auth = entry.get("auth") if isinstance(entry, dict) else None
-        try:
-            known = base64.b64decode(auth or "", validate=True).decode()
-        except (TypeError, ValueError, binascii.Error):
-            known = ""
-        if ":" not in known.strip(":"):
-            return f"entry {number} of its auths has no auth that is user:password in base64"
-    return None
-
-
 def merged(site: Site, user: str, password: str) -> str:
     """The settings' pull secret with the mirror registry's entry, as JSON text."""
     given = site.settings.release.pull_secret
-    document: dict[str, Any] = json.loads(given.get_secret_value()) if given else {}
-    return _text(document | {"auths": document.get("auths", {}) | _entry(site, user, password)})
+    document: dict[str, Any] = json.loads(given.get_secret_value()) if given else {"auths": {}}
+    # One of a repository in it would count for more than its own.
+    others = logins.without(document["auths"], site.registry)
+    return _text(document | {"auths": others | _entry(site, user, password)})
 
 
 def local(site: Site, user: str, password: str) -> str:
@@ -67,13 +49,10 @@ def pull_secret(value: Any) -> SecretStr:
     """A pull secret as settings hold it, hidden wherever they are shown."""
     if isinstance(value, SecretStr):
         return value
-    problem = fault(value) if isinstance(value, str) else "not text"
-    if problem is not None:
-        raise refused(
-            f"{problem}, so no registry would take it",
-            "give the file's JSON as it is: "
-            'pulumi config set --secret --path okd-libvirt:release.pullSecret "$(cat pull-secret.json)"',
-        )
+    found = logins.faults(value if isinstance(value, str) else "")
+    if found:
+        fixes = dict.fromkeys(fault.fix for fault in found)
+        raise refused("; ".join(fault.harm for fault in found), "; ".join(fixes))
     return SecretStr(value)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster.certificates import certificates
+from cluster.certificates import PEM_FORM, Unread, load
 from cluster.project_files import resolved
 from cluster.release_settings import Release, tag_version
 from cluster.settings_problems import Problem, Refused
@@ -142,13 +142,12 @@ def _boot_image(image: BootImage, version: Version) -> Iterator[Problem]:
 
 def _certificates(release: Release, directory: Path) -> Iterator[Problem]:
     for number, path in enumerate(release.trusted_certificates):
-        setting, fix = f"release.trustedCertificates[{number}]", "give a file with certificates in PEM form"
+        setting = f"release.trustedCertificates[{number}]"
         try:
-            certificates(resolved(path, directory).read_text(encoding="utf-8"))
+            load(resolved(path, directory))
         except OSError as error:
             harm = f"cannot be read ({error.strerror}), so what it signs would not be trusted"
-            yield Problem(setting, path, harm, f"{fix}; a relative path starts at {directory}")
-        except UnicodeDecodeError:
-            yield Problem(setting, path, "not a text file: DER form perhaps", f"{fix}: openssl x509 -inform der -in …")
-        except ValueError as error:
-            yield Problem(setting, path, str(error), fix)
+            yield Problem(setting, path, harm, f"{PEM_FORM}; a relative path starts at {directory}")
+        except Unread as error:
+            for harm, fix in error.faults:
+                yield Problem(setting, path, harm, fix)

@@ -14,14 +14,15 @@ def test_each_certificate_comes_once_and_nothing_between() -> None:
 
 
 def test_what_openssl_cannot_read_is_refused_by_its_number() -> None:
-    broken = OTHER_CERTIFICATE.replace("MII", "AAA", 1)
-    with pytest.raises(ValueError, match="certificate number 2 of 2 cannot be read"):
+    # What is signed is no SEQUENCE any more.
+    broken = OTHER_CERTIFICATE.replace("MIIBiTCC", "MIIBiTGC", 1)
+    with pytest.raises(ValueError, match="block 2, line 12: the certificate cannot be read"):
         certificates(CERTIFICATE + broken)
 
 
 def test_a_text_without_certificates_is_refused() -> None:
     with pytest.raises(ValueError, match="no certificate in PEM form"):
-        certificates("-----BEGIN CERTIFICATE-----\n")
+        certificates("subject=nobody\n")
 
 
 def test_a_private_key_is_refused() -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from cluster import pull_secret
+from cluster import logins, pull_secret
 from tests.cluster.conftest import planned
 
 GIVEN = {
@@ -39,4 +39,4 @@ def test_the_clusters_own_knows_the_mirror_and_nothing_else() -> None:
     plan = planned("hard-way", with_secret)
     text = pull_secret.local(plan, "okd", "pass")
     assert json.loads(text) == {"auths": {"services.okd.example.com:5000": MIRROR}}
-    assert pull_secret.fault(text) is None
+    assert logins.faults(text) == []

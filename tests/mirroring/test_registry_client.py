@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from okd_host.logins import Login, Logins
 from okd_host.mirror.registry import Refused, Registry
 from tests.mirroring.conftest import Made
 from tests.mirroring.token_registry import CONTENT, PASSWORD, Server
@@ -30,7 +31,9 @@ def registry(server: Server, made: Made, password: str = PASSWORD) -> Registry:
     # Its certificate is for the tests' upstream.
     context.check_hostname = False
     host = f"localhost:{server.port}"
-    return Registry(host, context, {f"{host}/okd": password, host: "wrong:word"}, tries=2)
+    user, _, word = password.partition(":")
+    known = Logins({f"{host}/okd": Login(user, word), host: Login("wrong", "word")})
+    return Registry(host, context, known, tries=2)
 
 
 def test_a_token_is_asked_for_once_with_the_most_specific_credentials(server: Server, made: Made) -> None:

@@ -6,7 +6,6 @@ that only root reads and nowhere else. Does not own what the set is used for.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from okd_host import files, limits, report
+from okd_host import files, limits, logins, report
 from okd_host.commands import run
 from okd_host.ignition import NEW
 
@@ -57,13 +56,11 @@ def pull_secret(row: Mapping[str, str]) -> str:
     """The cluster's pull secret, with every password in it hidden; the registries' names are none."""
     text = _read(row)
     try:
-        for entry in json.loads(text)["auths"].values():
-            report.hide(str(value) for value in entry.values())
-            with suppress(KeyError, ValueError):  # the installer will say what is wrong with it
-                report.hide([base64.b64decode(entry["auth"]).decode().partition(":")[2]])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        report.hide(logins.secrets(text))  # of a login that is wrong the installer will say so
+    except ValueError as error:
         raise report.Failed(
             f"secret {row['secret']} is no pull secret",
+            message=str(error),
             in_service="what was published before",
             remedy='its form is {"auths": {"registry:port": {"auth": base64 of user:password}}}',
         ) from None

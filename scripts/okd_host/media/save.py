@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, logins, report
 from okd_host.media import parts
 from okd_host.mirror import client, payload, places, trouble
 from okd_host.mirror.client import Ended, Oc
@@ -57,9 +57,17 @@ class _Save:
             places.remember(auth, {"auths": {}})
         try:
             with open(auth, encoding="utf-8") as file:
-                credentials = places.credentials(file.read())
+                text = file.read()
         except OSError as error:
             raise report.Failed("the pull secret cannot be read", message=str(error), remedy="give its path") from error
+        credentials = places.credentials(text)
+        if document.get("pullSecretFile") and (found := logins.faults(text)):
+            raise report.Failed(
+                "the pull secret cannot be used as it is",
+                file=auth,
+                message="\n".join(f"{fault.harm}: {fault.fix}" for fault in found),
+                remedy="correct the file",
+            )
         bundle = places.bundle(document.get("trust") or [], "")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(bundle)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64decode
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from okd_host import files, report
+from okd_host import files, logins, report
 
 RELEASE = files.RELEASE
 SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -47,21 +46,17 @@ def secret(row: dict[str, str]) -> tuple[str, str]:
     return place, text
 
 
-def credentials(text: str) -> dict[str, str]:
-    """`user:password` by registry (or registry/path) of a pull secret; all of them hidden from now on."""
-    found = {}
+def credentials(text: str) -> logins.Logins:
+    """The logins of a pull secret; all of them hidden from now on."""
     try:
-        for place, row in json.loads(text)["auths"].items():
-            encoded = row.get("auth", "")
-            plain = b64decode(encoded).decode()
-            report.hide([encoded, plain, plain.partition(":")[2]])
-            found[place.partition("//")[2] or place] = plain
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # The parser's own message would quote the secret.
+        report.hide(logins.secrets(text))
+        return logins.Logins.of(text)
+    except ValueError as error:
         raise report.Failed(
-            "the pull secret is not valid", remedy='it must be JSON such as {"auths": {"quay.io": {"auth": "..."}}}'
+            "the pull secret is not valid",
+            message=str(error),
+            remedy='it must be JSON such as {"auths": {"quay.io": {"auth": "..."}}}',
         ) from None
-    return found
 
 
 def bundle(trust: Iterable[str], registry_ca: str) -> str:

@@ -1,6 +1,6 @@
 """A registry, asked over HTTP: manifests and blobs by digest.
 
-Owns one kept connection a thread, verified TLS, the two ways to log in (a password, or a token for it), redirects and
+Owns one kept connection a thread, verified TLS, the ways to log in (a password, or a token for it), redirects and
 patience with answers that fail in passing. Does not own what is asked. Content is only handed out when its SHA-256 is
 right.
 """
@@ -20,6 +20,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import BinaryIO, NamedTuple, TypeVar
 
 from okd_host import limits
+from okd_host.logins import Login, Logins, endpoint
 from okd_host.mirror import trouble
 
 BLOCK = 1024 * 1024
@@ -33,6 +34,7 @@ ACCEPT = ", ".join(
 )
 PASSING = (429, 500, 502, 503, 504)
 WORKERS = 4
+CLIENT = "okd-libvirt"
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -72,24 +74,16 @@ def concurrently(work: Callable[[Item], Made], items: Sequence[Item], workers: i
 
 
 class Registry:
-    """One registry; `credentials` are all that are known, by registry or registry/path."""
+    """One registry, by its name in references; `credentials` are all that are known."""
 
-    def __init__(self, host: str, context: ssl.SSLContext, credentials: dict[str, str], tries: int = 4) -> None:
+    def __init__(self, host: str, context: ssl.SSLContext, credentials: Logins, tries: int = 4) -> None:
         self.host = host
+        self.endpoint = endpoint(host)
         self.context = context
         self.credentials = credentials
         self.tries = tries
         self._own = threading.local()
         self._authorization: dict[str, str] = {}
-
-    def _password(self, repository: str) -> str:
-        """The most specific credentials for a repository."""
-        place = f"{self.host}/{repository}"
-        while place:
-            if place in self.credentials:
-                return self.credentials[place]
-            place = place.rpartition("/")[0]
-        return ""
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | BinaryIO | None) -> Answer:
         """One exchange on the kept connection; a kept connection that was closed meanwhile is opened again."""
@@ -124,26 +118,37 @@ class Registry:
 
     def _log_in(self, challenge: str, repository: str, refused: str) -> bool:
         """Whether there is something but `refused` to answer a `WWW-Authenticate` header with; kept."""
-        password = self._password(repository)
-        basic = f"Basic {b64encode(password.encode()).decode()}" if password else ""
+        login = self.credentials.find(f"{self.host}/{repository}".rstrip("/"))
+        basic = f"Basic {b64encode(login.basic.encode()).decode()}" if login and login.basic else ""
         if challenge.lower().startswith("bearer"):
-            asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-            realm = asked.pop("realm", "")
-            asked.setdefault("scope", f"repository:{repository}:pull")
-            if not repository:
-                del asked["scope"]
-            url = f"{realm}?{urllib.parse.urlencode({k: asked[k] for k in ('service', 'scope') if k in asked})}"
-            answer = self._once("GET", url, {"Authorization": basic} if basic else {}, None)
-            if answer.status != 200:
-                raise Refused(self.host, answer.status, f"{url}: HTTP {answer.status}")
-            token = json.loads(answer.body)
-            self._authorization[repository] = f"Bearer {token.get('token') or token.get('access_token')}"
+            self._authorization[repository] = f"Bearer {self._token(challenge, repository, login, basic)}"
             return True
         # What another thread has found meanwhile was not refused.
         if not basic or refused == basic:
             return False
         self._authorization[repository] = basic
         return True
+
+    def _token(self, challenge: str, repository: str, login: Login | None, basic: str) -> str:
+        """A token for a repository, for a password or, where there is one, for an identity token."""
+        asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        realm = asked.pop("realm", "")
+        asked.setdefault("scope", f"repository:{repository}:pull")
+        if not repository:
+            del asked["scope"]
+        wanted = {key: asked[key] for key in ("service", "scope") if key in asked}
+        if login and login.identity_token:
+            url = realm
+            form = {**wanted, "grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": login.identity_token}
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = self._once("POST", url, kind, urllib.parse.urlencode(form).encode())
+        else:
+            url = f"{realm}?{urllib.parse.urlencode(wanted)}"
+            answer = self._once("GET", url, {"Authorization": basic} if basic else {}, None)
+        if answer.status != 200:
+            raise Refused(self.host, answer.status, f"{url}: HTTP {answer.status}")
+        told = json.loads(answer.body)
+        return str(told.get("token") or told.get("access_token"))
 
     def _ask(
         self,
@@ -153,11 +158,11 @@ class Registry:
         headers: dict[str, str] | None = None,
         body: bytes | BinaryIO | None = None,
     ) -> Answer:
-        url = path if "://" in path else f"https://{self.host}{path}"
+        url = path if "://" in path else f"https://{self.endpoint}{path}"
         logged_in = False
         while True:
             sent = {"Accept": ACCEPT, **(headers or {})}
-            if urllib.parse.urlsplit(url).netloc == self.host and repository in self._authorization:
+            if urllib.parse.urlsplit(url).netloc == self.endpoint and repository in self._authorization:
                 sent["Authorization"] = self._authorization[repository]
             answer = self._once(method, url, sent, body)
             if answer.status in (301, 302, 303, 307, 308) and method in ("GET", "HEAD"):
@@ -194,16 +199,16 @@ class Registry:
         answer = self.ask("GET", path, repository)
         if answer.status != 200:
             text = " ".join(answer.body.decode(errors="replace").split())[:300]
-            raise Refused(self.host, answer.status, f"https://{self.host}{path}: HTTP {answer.status} {text}")
+            raise Refused(self.host, answer.status, f"https://{self.endpoint}{path}: HTTP {answer.status} {text}")
         if reference.startswith("sha256:") and digest_of(answer.body) != reference:
-            raise Refused(self.host, 0, f"https://{self.host}{path}: what comes has another digest")
+            raise Refused(self.host, 0, f"https://{self.endpoint}{path}: what comes has another digest")
         return answer.body
 
     def ping(self, repository: str = "") -> None:
         """Raises Refused, OSError or HTTPException unless the registry answers and takes the credentials."""
         answer = self.ask("GET", "/v2/", repository)
         if answer.status != 200:
-            raise Refused(self.host, answer.status, f"https://{self.host}/v2/: HTTP {answer.status}")
+            raise Refused(self.host, answer.status, f"https://{self.endpoint}/v2/: HTTP {answer.status}")
 
     def has(self, repository: str, digest: str, size: int) -> bool:
         """Whether the registry says that `repository` has the blob in that size."""
@@ -230,7 +235,7 @@ class Registry:
         """Upload a blob in one go, without trying again."""
         answer = self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository)
         if answer.status == 202:
-            location = urllib.parse.urljoin(f"https://{self.host}/", answer.headers["location"])
+            location = urllib.parse.urljoin(f"https://{self.endpoint}/", answer.headers["location"])
             joint = "&" if "?" in location else "?"
             url = f"{location}{joint}{urllib.parse.urlencode({'digest': digest})}"
             sent = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 
+from okd_host.logins import Logins
 from okd_host.mirror.registry import Registry, digest_of
 
 
 class Network:
     """The upstream registries."""
 
-    def __init__(self, context: ssl.SSLContext, credentials: dict[str, str], tries: int) -> None:
+    def __init__(self, context: ssl.SSLContext, credentials: Logins, tries: int) -> None:
         self._context = context
         self._credentials = credentials
         self._tries = tries
