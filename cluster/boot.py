@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster import limits
+from cluster import limits, mirror
 from cluster.host_files import Bundle, Health, HostFile
 from cluster.host_os import BOOT_LOG, HTTP_ROOT, LEASES, REPORT_LOG, TOOLS
 from cluster.machines import Machine
@@ -25,8 +25,11 @@ def boot_files(site: Site) -> dict[str, str]:
     return {"pxe": "lpxelinux.0", "ipxe": f"{site.http_url}/{SCRIPTS}/boot.ipxe"}
 
 
-def image_document(site: Site, release: Mapping[str, Any]) -> dict[str, Any]:
-    """What `boot-image` reads; `release` is what `mirror` reports. Without files the release's installer is asked."""
+def image_document(site: Site, release: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What `boot-image` reads; `release` is what `mirror` reports. Without files the release's installer is asked.
+
+    `hashes` are SHA-256 (hex) by the secrets' names.
+    """
     image = site.settings.boot_image
     given = {"kernel": image.kernel, "initramfs": image.initramfs, "rootfs": image.rootfs}
     files = [
@@ -41,7 +44,7 @@ def image_document(site: Site, release: Mapping[str, Any]) -> dict[str, Any]:
         "root": HTTP_ROOT,
         "files": files or None,
         "release": release["digest"],
-    }
+    } | mirror.downloads(site, hashes)
 
 
 def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class BootFile(Section):
     """One file of the boot image; without a SHA-256 the `SHA256SUMS` beside it counts."""
 
     location: Url
-    """http(s) URL that the services host can download from."""
+    """http(s) URL that the services host can download from, without a login in it (release.pullSecret may hold one)."""
     sha256: Sha256 | None = None
     """The file's SHA-256. Default: what the SHA256SUMS beside it says"""
 

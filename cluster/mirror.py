@@ -63,11 +63,23 @@ def trusted_certificates(site: Site) -> list[str]:
     return list(dict.fromkeys(block for path in paths for block in load(path)))
 
 
-def client_fetch(site: Site) -> dict[str, Any]:
-    """What `fetch` reads to bring the first `oc`."""
+def downloads(site: Site, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Whom a verb that downloads trusts, and with which passwords; empty where the settings give neither.
+
+    `hashes` as of `mirror_document`.
+    """
+    trust = trusted_certificates(site)
+    found: dict[str, Any] = {"trust": trust} if trust else {}
+    if site.settings.release.pull_secret is not None:
+        found["pullSecret"] = secret(pull_secret.MERGED, hashes)
+    return found
+
+
+def client_fetch(site: Site, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What `fetch` reads to bring the first `oc`; `hashes` as of `mirror_document`."""
     client = site.settings.release.client
     row = {"url": client.location, "sha256": client.sha256, "path": CLIENT_ARCHIVE, "sums": CLIENT_SUMS}
-    return {"root": f"{RELEASE}/downloads", "files": [row]}
+    return {"root": f"{RELEASE}/downloads", "files": [row]} | downloads(site, hashes)
 
 
 def release_document(site: Site) -> dict[str, str | None]:

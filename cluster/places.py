@@ -28,9 +28,19 @@ def port_holds(text: str) -> bool:
         return False
 
 
+def _no_login(text: str, fix: str) -> None:
+    """Refuse a URL with a user or password in it, without a word of either."""
+    authority, _, rest = re.sub("^[A-Za-z+]*://", "", text).partition("/")
+    # An unescaped / or # in a password ends what looks like the host.
+    if "://" in text and ("@" in authority or ("@" in rest and not port_holds(text))):
+        harm = "a URL with a user or password in it, which state, previews, logs and error messages would show"
+        raise refused(harm, fix)
+
+
 def location(value: Any) -> str:
     """A path, or an http(s) URL, of a file."""
     text = as_text(value, "a location")
+    _no_login(text, "download the file by hand, and give its path on the machine that runs Pulumi")
     scheme = text.split("://", 1)[0] if "://" in text else ""
     if not text or any(character.isspace() for character in text) or scheme not in ("", "http", "https"):
         raise refused("neither a path nor an http(s) URL, so the file cannot be had", "give a path or http(s)://…")
@@ -44,6 +54,11 @@ def location(value: Any) -> str:
 def url(value: Any) -> str:
     """An http(s) URL that the services host can download from."""
     text = as_text(value, "a URL")
+    _no_login(
+        text,
+        "write the URL without them, and give the login in release.pullSecret, which is kept encrypted, as an entry "
+        "under the server's name (host, or host:port); it is used over https",
+    )
     if not re.fullmatch(r"https?://[^\s/'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]", text):
         raise refused("not the http(s) URL of a file: the services host downloads it", "write http(s)://host/path/file")
     if not port_holds(text):
@@ -63,9 +78,9 @@ def absolute_path(value: Any) -> str:
 
 
 Location = Annotated[
-    str, BeforeValidator(location), written("path or http(s) URL", r"^(https?://\S+|(?!~|[A-Za-z+]*://)\S+)$")
+    str, BeforeValidator(location), written("path or http(s) URL", r"^(https?://(?![^/\s]*@)\S+|(?!~|[A-Za-z+]*://)\S+)$")
 ]
-Url = Annotated[str, BeforeValidator(url), written("http(s) URL", r"^https?://[^\s/'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]$")]
+Url = Annotated[str, BeforeValidator(url), written("http(s) URL", r"^https?://[^\s/@'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]$")]
 AbsolutePath = Annotated[
     str,
     BeforeValidator(absolute_path),

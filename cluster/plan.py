@@ -124,9 +124,9 @@ class Plan(Site):
         """The services host's seed for the given keys."""
         return cloud_init.seed(self, ssh_public_key, host_private_key, host_public_key)
 
-    def client_fetch(self) -> dict[str, Any]:
-        """What the host agent's `fetch` reads to bring the first `oc`."""
-        return mirror.client_fetch(self)
+    def client_fetch(self, hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What the host agent's `fetch` reads to bring the first `oc`; `hashes` as of `mirror`."""
+        return mirror.client_fetch(self, hashes)
 
     def mirror(self, hashes: Mapping[str, str]) -> dict[str, Any]:
         """What the host agent's `mirror` reads; `hashes` are SHA-256 (hex) by the secrets' names."""
@@ -136,9 +136,9 @@ class Plan(Site):
         """What the host agent's `tools` reads; `release` is what `mirror` reports."""
         return mirror.tools_document(self, release, hashes)
 
-    def boot_image(self, release: Mapping[str, Any]) -> dict[str, Any]:
-        """What the host agent's `boot-image` reads; `release` is what `mirror` reports."""
-        return boot.image_document(self, release)
+    def boot_image(self, release: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What the host agent's `boot-image` reads; `release` is what `mirror` reports, `hashes` as of `mirror`."""
+        return boot.image_document(self, release, hashes)
 
     @property
     def ignition_secrets(self) -> tuple[str, ...]:

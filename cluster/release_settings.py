@@ -50,7 +50,8 @@ class Client(Section):
     """The archive with the first `oc`; without a SHA-256 the `sha256sum.txt` beside it counts."""
 
     location: Url | None = None
-    """http(s) URL of openshift-client-linux-….tar.gz. Default: the one of the release on OKD's own release page"""
+    """http(s) URL of openshift-client-linux-….tar.gz, without a login in it. Default: the one of the release on OKD's
+    own release page"""
     sha256: Sha256 | None = None
     """The archive's SHA-256. Default: what the sha256sum.txt beside it says"""
 
@@ -80,10 +81,12 @@ class Release(Section):
     """Repositories that the payload's images are named by: nodes look for them in the mirror registry.
     Default: the image's repository and the one of its content, where the former's name tells the latter's"""
     pull_secret: PullSecret | None = None
-    """JSON text for registries that ask for a login, kept encrypted:
+    """JSON text for registries that ask for a login, and for servers of release.client and bootImage that do (under
+    host, or host:port; https only), kept encrypted:
     `pulumi config set --secret --path okd-libvirt:release.pullSecret "$(cat pull-secret.json)"`. Default: none"""
     trusted_certificates: tuple[ProjectPath, ...] = ()
-    """PEM files on the machine that runs Pulumi, of authorities that registries or proxies are signed by."""
+    """PEM files on the machine that runs Pulumi, of authorities that registries, proxies and download servers are
+    signed by; an issuing authority is enough. services.image alone is fetched by that machine's own trust store."""
     client: Client = Client()
     """The archive with the first `oc`, with which the release is mirrored."""
     engine: Literal["oc", "oc-mirror"] = "oc"

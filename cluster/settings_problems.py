@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 # What may be a secret, by the setting's name or by the value's looks.
-HIDDEN = re.compile(r"secret|password|token|auths?\W{0,3}:|private key|://\S*@", re.IGNORECASE)
+# A login before a host, in a URL or not: a digest's @ is none.
+LOGIN = r"://\S*@(?!sha256:)|^[^/\s@]*:[^/\s@]*@(?!sha256:)"
+HIDDEN = re.compile(rf"secret|password|token|auths?\W{{0,3}}:|private key|{LOGIN}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ release's installer says, unless the settings do. Does not own the boot profiles
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -15,6 +15,7 @@ import pulumi
 from cluster import limits
 from cluster.plan import Plan
 from components.host_command import Host, host_command, result
+from components.mirror import Mirror
 
 
 class BootImage(pulumi.ComponentResource):
@@ -28,12 +29,16 @@ class BootImage(pulumi.ComponentResource):
         name: str,
         plan: Plan,
         host: Host,
-        release: pulumi.Output[dict[str, Any]],
+        mirror: Mirror,
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("okd:index:BootImage", name, None, opts)
-        document = release.apply(lambda known: json.dumps(plan.boot_image(known), indent=1))
+
+        def text(known: Mapping[str, Any]) -> str:
+            return json.dumps(plan.boot_image(known["release"], known["hashes"]), indent=1)
+
+        document = pulumi.Output.all(release=mirror.release, hashes=mirror.hashes).apply(text)
         fetched = host_command(
             f"{name}-fetch", host, "boot-image", document, parent=self, depends_on=after, takes=limits.MIRROR.seconds
         )

@@ -33,10 +33,12 @@ class MirrorArgs:
 class Mirror(pulumi.ComponentResource):
     """`release` is what was mirrored and verified: version, digest, and its pull spec in the mirror registry.
 
-    `tools` completes once `oc` and `openshift-install` of that very release are on the services host.
+    `tools` completes once `oc` and `openshift-install` of that very release are on the services host. `hashes` are
+    SHA-256 (hex) of the secrets that the host keeps for all downloads, by their names.
     """
 
     release: pulumi.Output[dict[str, Any]]
+    hashes: dict[str, pulumi.Output[str]]
     tools: pulumi.Resource
 
     def __init__(
@@ -48,20 +50,19 @@ class Mirror(pulumi.ComponentResource):
     ) -> None:
         super().__init__("okd:index:Mirror", name, None, opts)
         plan, host = args.plan, args.host
+        merged = args.registry_user.password.apply(
+            lambda password: pull_secret.merged(plan, args.registry_user.user, password)
+        )
+        secrets = host_secrets(name, host, "release", {pull_secret.MERGED: merged}, parent=self, depends_on=after)
+        self.hashes = secrets.hashes
         client = host_command(
             f"{name}-client",
             host,
             "fetch",
-            json.dumps(plan.client_fetch(), indent=1),
+            pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.client_fetch(hashes), indent=1)),
             parent=self,
-            depends_on=after,
+            depends_on=secrets.kept,
             takes=limits.MIRROR.seconds,
-        )
-        merged = args.registry_user.password.apply(
-            lambda password: pull_secret.merged(plan, args.registry_user.user, password)
-        )
-        secrets = host_secrets(
-            name, host, "release", {pull_secret.MERGED: merged}, parent=self, depends_on=[*after, client]
         )
         mirrored = host_command(
             f"{name}-release",
@@ -69,7 +70,7 @@ class Mirror(pulumi.ComponentResource):
             "mirror",
             pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.mirror(hashes), indent=1)),
             parent=self,
-            depends_on=secrets.kept,
+            depends_on=[client],
             takes=limits.MIRROR.seconds,
         )
         self.release = result(mirrored)

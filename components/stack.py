@@ -66,7 +66,7 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
     mirror = Mirror(
         "mirror", MirrorArgs(plan=plan, host=host, registry_user=registry_user), after=[services.ready], opts=given
     )
-    boot_image = BootImage("boot-image", plan, host, mirror.release, after=[mirror.tools], opts=given)
+    boot_image = BootImage("boot-image", plan, host, mirror, after=[mirror.tools], opts=given)
     await _heard()
     ignition = IgnitionConfigs(
         "ignition",

@@ -108,7 +108,8 @@ def _release(standing: Standing, plan: Plan) -> Iterator[Effect]:
     elif different := [key for key in MIRRORED if old.get(key) != new[key]]:
         yield effect(f"what is mirrored changes ({listed(different)}): what is missing is added, nothing is removed")
     fetched = (standing.document("boot-image-fetch") or {}).get("files")
-    if standing.document("boot-image-fetch") and fetched != plan.boot_image(NO_RELEASE)["files"]:
+    planned = plan.boot_image(NO_RELEASE, {pull_secret.MERGED: ""})["files"]
+    if standing.document("boot-image-fetch") and fetched != planned:
         yield effect("bootImage: fetched again; a machine that is installed does not read it any more")
 
 

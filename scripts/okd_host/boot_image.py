@@ -1,8 +1,9 @@
 """boot-image: the live boot image that fits the release, downloaded and verified by SHA-256.
 
 Document: {"installer": path of openshift-install, "architecture", "version", "release", "root": "/var/www/okd",
-"files": null or [{"url", "sha256", "path"}]}. Where "files" is null, the installer's stream metadata say which files
-these are: addresses are never composed. The files become images/kernel, images/initramfs and images/rootfs below root.
+"files": null or [{"url", "sha256", "path"}]}, and optional "trust" and "pullSecret" as of `fetch`. Where "files" is
+null, the installer's stream metadata say which files these are: addresses are never composed. The files become
+images/kernel, images/initramfs and images/rootfs below root.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main(arguments: list[str], document: Any) -> None:
             rows = _rows(_artifacts(known, document["architecture"]))
             stages.detail = f"{stream}, {rows[0]['url'].rpartition('/')[2]}"
         _check(rows, document["version"])
-    digests = fetch.fetch(document["root"], rows, stages)
+    digests = fetch.fetch(document["root"], rows, stages, fetch.opener(document))
     named = {path.rpartition("/")[2]: digest for path, digest in digests.items()}
     report.result({**named, "stream": stream})
 

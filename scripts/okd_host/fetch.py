@@ -1,6 +1,7 @@
 """fetch: boot files, downloaded and verified by SHA-256.
 
-Document: {"root": "/var/www/okd", "files": [{"url", "sha256", "path" below root}]}; where "sha256" is null, the list of
+Document: {"root": "/var/www/okd", "files": [{"url", "sha256", "path" below root}]; optional "trust": [PEM], beside what
+this host trusts, and "pullSecret": {"secret", "sha256"}, with servers' passwords}; where "sha256" is null, the list of
 sums beside the file's address says it: `SHA256SUMS`, or the name that "sums" gives. A download goes on where an
 interrupted one stopped, is tried again with growing pauses as long as it makes no progress, and takes its name only
 when its SHA-256 is right; what was there before stays until then. A file that is right is not fetched.
@@ -11,15 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import OpenerDirector, Request
 
-from okd_host import files, limits, report
+from okd_host import files, limits, report, web
+from okd_host.mirror import places, trouble
 
 TRIES = 6
 CHUNK = 1024 * 1024
@@ -58,12 +62,12 @@ def _hash(path: str) -> Any:
     return digest
 
 
-def _transfer(url: str, part: str, name: str, stages: report.Stages) -> str:
+def _transfer(opener: OpenerDirector, url: str, part: str, name: str, stages: report.Stages) -> str:
     """Fetch the rest of `url` into `part`; its SHA-256. Raises OSError or HTTPException when the way breaks."""
     have = os.path.getsize(part) if os.path.exists(part) else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=limits.DOWNLOAD_SILENCE.seconds)
+        answer = opener.open(request, timeout=limits.DOWNLOAD_SILENCE.seconds)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -94,7 +98,8 @@ def _transfer(url: str, part: str, name: str, stages: report.Stages) -> str:
 class _Sums:
     """Declared SHA-256 values: from the document, or from the list of sums beside an address, read once each."""
 
-    def __init__(self) -> None:
+    def __init__(self, opener: OpenerDirector) -> None:
+        self.opener = opener
         self.lists: dict[str, dict[str, str]] = {}
 
     def declared(self, row: Mapping[str, Any]) -> str:
@@ -106,7 +111,7 @@ class _Sums:
         address = f"{folder}/{listed}"
         try:
             if address not in self.lists:
-                with urllib.request.urlopen(address, timeout=limits.DOWNLOAD_SILENCE.seconds) as answer:
+                with self.opener.open(address, timeout=limits.DOWNLOAD_SILENCE.seconds) as answer:
                     rows = [line.split() for line in answer.read(MIB).decode(errors="replace").splitlines()]
                 self.lists[address] = {row[-1].lstrip("*").rpartition("/")[2]: row[0].lower() for row in rows if row}
             return self.lists[address][name]
@@ -115,22 +120,38 @@ class _Sums:
                 f"no SHA-256 is declared for {row['url']}, and none is found beside it",
                 message=f"{address}: {f'no line for {name}' if isinstance(error, KeyError) else error}",
                 in_service="the file from before, if any",
-                remedy=f"declare sha256 in the settings, or publish {listed} beside the file",
+                remedy=_remedy(error, address)
+                or f"declare sha256 in the settings, or publish {listed} beside the file",
             ) from error
 
 
 def _permanent(error: Exception) -> bool:
-    return isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code not in (408, 425, 429)
+    if isinstance(error, urllib.error.HTTPError):
+        return 400 <= error.code < 500 and error.code not in (408, 425, 429)
+    return _untrusted(error)
 
 
-def _download(row: Mapping[str, Any], path: str, declared: str, stages: report.Stages) -> None:
+def _remedy(error: Exception, url: str) -> str:
+    """What helps against a server that is not trusted, or that asks for a password; empty for other trouble."""
+    # A redirect may have led to another server.
+    host = urlsplit(getattr(error, "url", "") or url).netloc
+    if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
+        return f"put user and password of {host} into release.pullSecret in the settings, under that name (https only)"
+    return trouble.recognise(str(error)).remedy.format(host=host) if _untrusted(error) else ""
+
+
+def _untrusted(error: Exception) -> bool:
+    return isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError)
+
+
+def _download(opener: OpenerDirector, row: Mapping[str, Any], path: str, declared: str, stages: report.Stages) -> None:
     part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     failures, wrong = 0, 0
     while True:
         before = os.path.getsize(part) if os.path.exists(part) else 0
         try:
-            digest = _transfer(row["url"], part, row["path"], stages)
+            digest = _transfer(opener, row["url"], part, row["path"], stages)
         except (OSError, HTTPException, ValueError) as error:
             after = os.path.getsize(part) if os.path.exists(part) else 0
             failures = 1 if after > before else failures + 1
@@ -140,7 +161,8 @@ def _download(row: Mapping[str, Any], path: str, declared: str, stages: report.S
                     file=path,
                     message=str(error),
                     in_service="the file from before" if os.path.exists(path) else "no such file",
-                    remedy="check the address and the services host's way there; the next run goes on at "
+                    remedy=_remedy(error, row["url"])
+                    or "check the address and the services host's way there; the next run goes on at "
                     f"{after / MIB:.1f} MiB",
                 ) from error
             pause = 2.0 ** (failures - 1)
@@ -170,13 +192,22 @@ def main(arguments: list[str], document: Any) -> None:
     """Fetch the files of `document`."""
     if not isinstance(document, dict) or not {"root", "files"} <= set(document):
         raise report.Failed("the document lacks root or files", remedy='give {"root": directory, "files": [...]}')
-    fetch(document["root"], document["files"], report.Stages([row["path"] for row in document["files"]]))
+    rows = document["files"]
+    fetch(document["root"], rows, report.Stages([row["path"] for row in rows]), opener(document))
 
 
-def fetch(root: str, rows: Sequence[Mapping[str, Any]], stages: report.Stages) -> dict[str, str]:
+def opener(document: Mapping[str, Any]) -> OpenerDirector:
+    """What opens URLs with the document's trust and passwords."""
+    given = document.get("pullSecret")
+    return web.opener(document.get("trust") or [], places.credentials(places.secret(given)[1]) if given else {})
+
+
+def fetch(
+    root: str, rows: Sequence[Mapping[str, Any]], stages: report.Stages, opener: OpenerDirector
+) -> dict[str, str]:
     """Have every file of `rows` below `root`, each in the stage of its path; the SHA-256 of each by its path."""
     root, digests = os.path.normpath(root), {}
-    memory, sums = _Memory(), _Sums()
+    memory, sums = _Memory(), _Sums(opener)
     with files.lock("fetch", "fetch"):
         for row in rows:
             with stages(row["path"]):
@@ -186,7 +217,7 @@ def fetch(root: str, rows: Sequence[Mapping[str, Any]], stages: report.Stages) -
                 declared = digests[row["path"]] = sums.declared(row)
                 fresh = memory.digest(path) != declared
                 if fresh:
-                    _download(row, path, declared, stages)
+                    _download(opener, row, path, declared, stages)
                     memory.digest(path)
                 stages.detail = f"{os.path.getsize(path) / MIB:.1f} MiB, {'fetched' if fresh else 'already right'}"
     return digests

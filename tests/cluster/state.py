@@ -89,7 +89,7 @@ def _commands(plan: Plan) -> Iterator[Resource]:
     told = {
         "installation-declared": ("machines", installation.declared(plan)),
         "mirror-release": ("mirror", plan.mirror(_Any())),
-        "boot-image-fetch": ("boot-image", plan.boot_image(RELEASE)),
+        "boot-image-fetch": ("boot-image", plan.boot_image(RELEASE, {"pull-secret": "b" * 64})),
         "ignition-set": (
             "ignition",
             plan.ignition(

@@ -98,7 +98,7 @@ def own_image(**files: Any) -> Plan:
 
 
 def test_the_settings_boot_image_is_fetched_to_where_profiles_name_it() -> None:
-    document = own_image(**FILES).boot_image(MIRRORED)
+    document = own_image(**FILES).boot_image(MIRRORED, {})
     assert [row["path"] for row in document["files"]] == ["images/kernel", "images/initramfs", "images/rootfs"]
     assert document["files"][0] == {
         "url": "http://mirror.example.com/scos/live-kernel",
@@ -108,7 +108,7 @@ def test_the_settings_boot_image_is_fetched_to_where_profiles_name_it() -> None:
 
 
 def test_without_one_the_releases_installer_is_asked() -> None:
-    assert own_image().boot_image(MIRRORED) == {
+    assert own_image().boot_image(MIRRORED, {}) == {
         "installer": "/usr/local/bin/openshift-install",
         "architecture": "x86_64",
         "version": "4.22.0-okd-scos.7",

@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from okd_host import tls
+
 UP = "up"
 STARTING = "starting"
 FOREIGN = "foreign"
@@ -48,9 +50,7 @@ def ask(api: Mapping[str, str], trusted: str | None, *, limit: float, tries: int
 
 
 def _context(trusted: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=trusted)
-    # Newer Pythons refuse authorities without the key identifiers that the installer leaves out.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    context = tls.trusting(*([trusted] if trusted is not None else []))
     if trusted is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -17,13 +17,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import ssl
 import tarfile
 from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any
 
-from okd_host import files, logins, report
+from okd_host import files, logins, report, tls
 from okd_host.media import parts
 from okd_host.mirror import client, payload, places, trouble
 from okd_host.mirror.client import Ended, Oc
@@ -69,9 +68,7 @@ class _Save:
                 remedy="correct the file",
             )
         bundle = places.bundle(document.get("trust") or [], "")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(bundle)
-        self.network = Network(context, credentials, self.attempts)
+        self.network = Network(tls.trusting(files=[bundle]), credentials, self.attempts)
         program = document.get("oc") or shutil.which("oc") or ""
         if not os.access(program, os.X_OK):
             raise report.Failed("there is no oc on this host", file=program, remedy='name it in "oc", or install it')

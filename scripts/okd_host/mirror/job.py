@@ -5,12 +5,11 @@ Owns reading the document and the connections made from it. Does not own the ord
 
 from __future__ import annotations
 
-import ssl
 from functools import cached_property
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
-from okd_host import files, report
+from okd_host import files, report, tls
 from okd_host.mirror import places, trouble
 from okd_host.mirror.payload import Image, split
 from okd_host.mirror.registry import Refused, Registry
@@ -80,9 +79,8 @@ class Job:
     @cached_property
     def mirror(self) -> Registry:
         """The mirror registry; only the stack's own CA vouches for it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context.load_verify_locations(self.document["registryCa"])
+            context = tls.trusting(files=[self.document["registryCa"]])
         except OSError as error:
             raise report.Failed(
                 "the CA of the mirror registry cannot be read",
@@ -100,9 +98,7 @@ class Job:
     @cached_property
     def network(self) -> Network:
         """The upstream registries."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.bundle)
-        return Network(context, self.credentials, self.attempts)
+        return Network(tls.trusting(files=[self.bundle]), self.credentials, self.attempts)
 
     def unreachable(self, what: str, error: BaseException, host: str = "") -> report.Failed:
         """The failure to raise when asking a registry failed."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from okd_host import limits
+from okd_host import limits, tls
 from okd_host.smoke import dns
 from okd_host.smoke.table import Row, broken, compare, each, patiently
 
@@ -63,8 +63,7 @@ def registry(server: str, expected: dict[str, Any]) -> list[Row]:
     address = urlsplit(expected["url"])
     host, port = address.hostname or "", address.port or 443
     check = f"registry {host}:{port}"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=expected["ca"])
+    context = tls.trusting(expected["ca"])
 
     def ask(password: str) -> int:
         pair = base64.b64encode(f"{expected['user']}:{password}".encode()).decode()
