@@ -199,7 +199,8 @@ def main(arguments: list[str], document: Any) -> None:
 def opener(document: Mapping[str, Any]) -> OpenerDirector:
     """What opens URLs with the document's trust and passwords."""
     given = document.get("pullSecret")
-    return web.opener(document.get("trust") or [], places.credentials(places.secret(given)[1]) if given else {})
+    passwords = places.credentials(places.secret(given)[1]).passwords if given else {}
+    return web.opener(document.get("trust") or [], passwords)
 
 
 def fetch(
