@@ -29,10 +29,14 @@ from components.ssh_access import SshAccess
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IgnitionConfigsArgs:
-    """`release` is what the mirror reports: version, digest and the mirrored release's pull spec."""
+    """`release` is what the mirror reports: version, digest and the mirrored release's pull spec.
+
+    `stored` completes once the host has its data volume, and with it a set that was made before.
+    """
 
     plan: Plan
     host: Host
+    stored: pulumi.Resource
     ssh: SshAccess
     pki: Pki
     registry_user: HtpasswdUser
@@ -59,8 +63,8 @@ class IgnitionConfigs(pulumi.ComponentResource):
         super().__init__("okd:index:IgnitionConfigs", name, None, opts)
         # It goes with the stack; the data volume, with the set of ignition configs on it, may outlive it.
         identity = random.RandomUuid(f"{name}-cluster", opts=pulumi.ResourceOptions(parent=self))
-        secrets = host_secrets(name, args.host, "release", _secrets(args), parent=self, depends_on=after)
-        # Only a host that has its secrets can answer: a new one is not asked before.
+        secrets = host_secrets(name, args.host, "release", _secrets(args), parent=self, depends_on=[args.stored])
+        # Only a host that has its data volume can answer: a new one is not asked before.
         generation: pulumi.Output[str] = pulumi.Output.all(
             login_key=args.ssh.login_private_key, host_key=args.ssh.host_public_key, host=secrets.marker
         ).apply(lambda known: self._generation(args.plan, known["login_key"], known["host_key"]))
@@ -79,7 +83,7 @@ class IgnitionConfigs(pulumi.ComponentResource):
             "ignition",
             text,
             parent=self,
-            depends_on=secrets.kept,
+            depends_on=[*after, *secrets.kept],
             takes=2 * limits.INSTALLER.seconds,
         )
         self.published = made

@@ -23,10 +23,15 @@ from components.htpasswd_user import HtpasswdUser
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MirrorArgs:
-    """What is mirrored (the plan's release settings) and who may write to the registry."""
+    """What is mirrored (the plan's release settings) and who may write to the registry.
+
+    `agent` completes once the host takes commands, `served` once its services run.
+    """
 
     plan: Plan
     host: Host
+    agent: pulumi.Resource
+    served: Sequence[pulumi.Resource]
     registry_user: HtpasswdUser
 
 
@@ -48,12 +53,15 @@ class Mirror(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """The first `oc` comes once `args.served` are, beside their check; the release is mirrored `after` that."""
         super().__init__("okd:index:Mirror", name, None, opts)
         plan, host = args.plan, args.host
         merged = args.registry_user.password.apply(
             lambda password: pull_secret.merged(plan, args.registry_user.user, password)
         )
-        secrets = host_secrets(name, host, "release", {pull_secret.MERGED: merged}, parent=self, depends_on=after)
+        secrets = host_secrets(
+            name, host, "release", {pull_secret.MERGED: merged}, parent=self, depends_on=[args.agent]
+        )
         self.hashes = secrets.hashes
         client = host_command(
             f"{name}-client",
@@ -61,7 +69,7 @@ class Mirror(pulumi.ComponentResource):
             "fetch",
             pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.client_fetch(hashes), indent=1)),
             parent=self,
-            depends_on=secrets.kept,
+            depends_on=[*args.served, *secrets.kept],
             takes=limits.MIRROR.seconds,
         )
         mirrored = host_command(
@@ -70,7 +78,7 @@ class Mirror(pulumi.ComponentResource):
             "mirror",
             pulumi.Output.all(**secrets.hashes).apply(lambda hashes: json.dumps(plan.mirror(hashes), indent=1)),
             parent=self,
-            depends_on=[client],
+            depends_on=[client, *after],
             takes=limits.MIRROR.seconds,
         )
         self.release = result(mirrored)

@@ -30,8 +30,9 @@ class ServicesArgs:
 
 
 class Services(pulumi.ComponentResource):
-    """`ready` completes once every service runs and the cluster network gets what it needs."""
+    """`delivered` complete once every service runs, `ready` once the cluster network gets what it needs from them."""
 
+    delivered: list[pulumi.Resource]
     ready: pulumi.Resource
 
     def __init__(self, name: str, args: ServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -55,6 +56,7 @@ class Services(pulumi.ComponentResource):
             )
             for bundle in args.plan.services
         }
+        self.delivered = [service.delivered for service in services.values()]
         smoke = SmokeCheck(
             "smoke-check",
             SmokeCheckArgs(
@@ -64,7 +66,7 @@ class Services(pulumi.ComponentResource):
                 ca_certificate=pki.ca_certificate,
                 service_digests={service: one.digest for service, one in services.items()},
             ),
-            [service.delivered for service in services.values()],
+            self.delivered,
             child,
         )
         self.ready = smoke.passed

@@ -64,14 +64,30 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
     )
     await _heard()
     mirror = Mirror(
-        "mirror", MirrorArgs(plan=plan, host=host, registry_user=registry_user), after=[services.ready], opts=given
+        "mirror",
+        MirrorArgs(
+            plan=plan,
+            host=host,
+            agent=services_host.agent,
+            served=services.delivered,
+            registry_user=registry_user,
+        ),
+        after=[services.ready],
+        opts=given,
     )
     boot_image = BootImage("boot-image", plan, host, mirror, after=[mirror.tools], opts=given)
     await _heard()
     ignition = IgnitionConfigs(
         "ignition",
         IgnitionConfigsArgs(
-            plan=plan, host=host, ssh=ssh, pki=pki, registry_user=registry_user, admin=admin, release=mirror.release
+            plan=plan,
+            host=host,
+            stored=services_host.stored,
+            ssh=ssh,
+            pki=pki,
+            registry_user=registry_user,
+            admin=admin,
+            release=mirror.release,
         ),
         after=[mirror.tools],
         opts=given,
