@@ -24,7 +24,8 @@ ELSEWHERE = {
     "cluster.local": "Kubernetes' own: the name server that every pod asks answers for it alone, so no pod would find "
     "the API, the ingress or the mirror registry",
     "svc": "Kubernetes services': pods look for them inside of the cluster first",
-    "local": "multicast DNS's (RFC 6762): systemd-resolved and others never ask a name server for them",
+    "local": "multicast DNS's (RFC 6762): systems that speak it, workstations and some images of containers among "
+    "them, never ask a name server for them",
     "localhost": "each machine's own (RFC 6761): they lead to its loopback, whatever a name server says",
     "localhost.localdomain": "each machine's own: systemd-resolved and others answer with its loopback",
     "invalid": "names that exist nowhere (RFC 6761): systemd-resolved says so without asking a name server",
