@@ -7,6 +7,7 @@ through it too. Does not own the forms of names (values.py), nor the proxy (prox
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -24,7 +25,8 @@ ELSEWHERE = {
     "cluster.local": "Kubernetes' own: the name server that every pod asks answers for it alone, so no pod would find "
     "the API, the ingress or the mirror registry",
     "svc": "Kubernetes services': pods look for them inside of the cluster first",
-    "local": "multicast DNS's (RFC 6762): systemd-resolved and others never ask a name server for them",
+    "local": "multicast DNS's (RFC 6762): systems that speak it, workstations and some images of containers among "
+    "them, never ask a name server for them",
     "localhost": "each machine's own (RFC 6761): they lead to its loopback, whatever a name server says",
     "localhost.localdomain": "each machine's own: systemd-resolved and others answer with its loopback",
     "invalid": "names that exist nowhere (RFC 6761): systemd-resolved says so without asking a name server",
@@ -72,14 +74,19 @@ def uplink(settings: Settings, refused: Refused) -> Iterator[Problem]:
 
 
 def doubts(settings: Settings) -> Iterator[Problem]:
-    """Names without a domain, which mean another host wherever they are asked for."""
+    """Names without a domain, which mean another host wherever they are asked for, and names that nobody looks up."""
     nothing = Refused(frozenset())
-    every = (*_time_servers(settings, nothing), *_release(settings, nothing), *_files(settings, nothing))
-    for setting, value, host in every:
+    upstream = (*_release(settings, nothing), *_files(settings, nothing))
+    for setting, value, host in (*_time_servers(settings, nothing), *upstream):
         if not set(".:") & set(host) and host != WAITED_OUT:
             full = f"{host}.{own_names.domain(settings)}"
             harm = f"{host} is a name without a domain: the services host looks for {full} first"
             yield Problem(setting, value, harm, "write the host's full name, or its address")
+    named = {one.host for one in upstream if re.search("[a-z]", one.host) and ":" not in one.host}
+    unknown = sorted(host for host in named if not own_names.is_inside(settings, host))
+    if unknown and not settings.uplink.resolvers:
+        harm = f"without one the services host looks up no name outside of the cluster: {', '.join(unknown)}"
+        yield Problem("uplink.resolvers", "none", harm, "add the site's name servers, or give addresses everywhere")
 
 
 def _own_domain(settings: Settings) -> Iterator[Problem]:

@@ -36,7 +36,8 @@ class Cluster(Section):
     """The first part of the cluster's domain, one DNS label of at most 54 characters."""
     base_domain: Domain
     """The domain that the cluster's own is made under. Records and host names lie under `<name>.<baseDomain>`; the
-    services host answers for that alone, so it need not exist anywhere else."""
+    services host answers for that alone, so it need not exist anywhere else, and nothing that the stack takes from
+    elsewhere may lie in it. None that systems look up in their own way, such as .local."""
 
 
 class Settings(Section):

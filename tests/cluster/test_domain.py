@@ -198,6 +198,17 @@ def test_a_name_without_a_domain_is_a_warning() -> None:
     assert "looks for web.okd.example.com first" in told[1].harm
 
 
+def test_names_that_no_resolver_looks_up_are_a_warning() -> None:
+    none = put("uplink.resolvers", []), drop("uplink.timeServers")
+    (told,) = Settings.parse(config_of(*none), "hard-way").warnings
+    assert told.setting == "uplink.resolvers"
+    assert "no name outside of the cluster: github.com, quay.io" in told.harm
+    addresses = release(
+        image="198.51.100.1:5000/okd/scos-release:4.22.0-okd-scos.7", client={"location": "http://198.51.100.1/oc.tgz"}
+    )
+    assert Settings.parse(config_of(*none, addresses), "hard-way").warnings == ()
+
+
 def test_a_record_is_what_the_name_server_answers_with() -> None:
     plan = planned("hard-way")
     records = {record.name: record.value for record in dns.records(plan) if record.type == "A"}

@@ -96,9 +96,13 @@ UNUSUAL: dict[str, Edit] = {
     "jumbo frames": put("network.mtu", 9000),
     "smallest packets": put("network.mtu", 1380),
     "uplink on a bridge": put(
-        "uplink", {"cidr": "10.20.0.0/22", "address": "10.20.1.40", "gateway": "10.20.3.254", "bridge": "br-lan.20"}
+        "uplink",
+        {"cidr": "10.20.0.0/22", "address": "10.20.1.40", "gateway": "10.20.3.254", "bridge": "br-lan.20"}
+        | {"resolvers": ["10.20.0.2"]},
     ),
-    "uplink of four addresses": put("uplink", {"cidr": "192.168.126.0/30", "timeServers": ["10.1.1.1"]}),
+    "uplink of four addresses": put(
+        "uplink", {"cidr": "192.168.126.0/30", "timeServers": ["10.1.1.1"], "resolvers": ["10.1.1.2"]}
+    ),
     "router apart": put("network.router", "192.168.200.1"),
     "proxy by address": put(
         "install.proxy",
@@ -107,7 +111,12 @@ UNUSUAL: dict[str, Edit] = {
     "proxy behind a router of one's own": both(
         put("network.router", "192.168.200.1"), put("install.proxy", {"http": "http://10.20.0.8:3128"})
     ),
-    "release from media": both(put("release.media", "/media/usb"), drop("uplink.resolvers"), drop("uplink.timeServers")),
+    "release from media": both(
+        put("release.media", "/media/usb"),
+        put("release.client", {"location": "http://192.168.126.1/openshift-client-linux.tar.gz"}),
+        drop("uplink.resolvers"),
+        drop("uplink.timeServers"),
+    ),
     "operator catalogs": put(
         "release",
         {
