@@ -68,6 +68,17 @@ def test_the_first_update_makes_every_machine_of_the_table(first: Run) -> None:
     assert {f"{name}-join" for name in NODES} <= names(first, "Command")
 
 
+def test_what_needs_no_service_does_not_wait_for_one(first: Run) -> None:
+    assert "load-balancer-bundle" not in after(first, "mirror-secrets")
+    assert "mirror-release" not in after(first, "ignition-secrets")
+    assert "smoke-check-run" not in after(first, "mirror-client")
+    assert "load-balancer-bundle" in after(first, "mirror-client")
+    assert {"smoke-check-run", "mirror-client"} <= after(first, "mirror-release")
+    # A set of ignition configs that an earlier host has made lies on the data volume.
+    assert any("storage" in name for name in after(first, "ignition-secrets"))
+    assert {"mirror-tools", "ignition-secrets"} <= after(first, "ignition-set")
+
+
 def test_bootstrap_and_control_plane_boot_only_once_their_ignition_configs_are_published(first: Run) -> None:
     for name in ("bootstrap-domain", "control-plane-0-domain"):
         assert {"ignition-set", "boot-image-fetch", "installation-declared"} <= after(first, name)
