@@ -31,7 +31,7 @@ ROLES = ("master", "worker")
 def built_in(site: Site) -> Manifests:
     """Every built-in manifest that the settings leave on, by file name."""
     install = site.settings.install
-    found = scheduler(site)
+    found = scheduler(site) | discard()
     if install.chrony:
         found |= chrony(site)
     if install.machine_config_pools:
@@ -71,12 +71,21 @@ def chrony(site: Site) -> Manifests:
         "overwrite": True,
         "contents": {"source": f"data:text/plain;charset=utf-8;base64,{source}"},
     }
-    spec = {"config": {"ignition": {"version": IGNITION_VERSION}, "storage": {"files": [file]}}}
+    return _machine_configs("chrony", {"storage": {"files": [file]}})
+
+
+def discard() -> Manifests:
+    """What nodes have deleted goes back to the libvirt host once a week: CoreOS brings the timer, and leaves it off."""
+    return _machine_configs("discard", {"systemd": {"units": [{"name": "fstrim.timer", "enabled": True}]}})
+
+
+def _machine_configs(name: str, config: dict[str, Any]) -> Manifests:
+    spec = {"config": {"ignition": {"version": IGNITION_VERSION}, **config}}
     return {
-        f"99-okd-chrony-{role}.yaml": _object(
+        f"99-okd-{name}-{role}.yaml": _object(
             "machineconfiguration.openshift.io/v1",
             "MachineConfig",
-            f"99-okd-chrony-{role}",
+            f"99-okd-{name}-{role}",
             labels={"machineconfiguration.openshift.io/role": role},
             spec=spec,
         )

@@ -24,11 +24,13 @@ OFF = {
     "adminUser": {"enabled": False},
     "ingressCertificate": False,
 }
+DISCARD = {"99-okd-discard-master.yaml", "99-okd-discard-worker.yaml"}
 ALL = {
     "99-okd-admin-binding.yaml",
     "99-okd-admin-login.yaml",
     "99-okd-chrony-master.yaml",
     "99-okd-chrony-worker.yaml",
+    *DISCARD,
     "99-okd-image-registry.yaml",
     "99-okd-ingress-controller.yaml",
     "99-okd-ingress-namespace.yaml",
@@ -95,9 +97,9 @@ def test_each_can_be_turned_off_alone(key: str, names: set[str]) -> None:
     assert set(built_in(with_install({key: OFF[key]}))) == ALL - names
 
 
-def test_with_all_off_the_scheduler_is_left() -> None:
+def test_with_all_off_the_scheduler_and_what_disks_need_are_left() -> None:
     plan = with_install(OFF)
-    assert set(built_in(plan)) == set(manifests.REPLACES)
+    assert set(built_in(plan)) == {*manifests.REPLACES, *DISCARD}
     assert plan.ignition_secrets == ("local-pull-secret",)
 
 
@@ -116,6 +118,14 @@ def test_the_control_plane_takes_workloads_only_where_nothing_else_does() -> Non
 def test_no_compute_and_no_workloads_on_the_control_plane_is_refused() -> None:
     with pytest.raises(SettingsError, match="leave it out, or declare compute machines"):
         compact({"schedulableControlPlane": False})
+
+
+def test_nodes_give_back_to_the_libvirt_host_what_they_have_deleted(hard_way: Plan) -> None:
+    found = built_in(hard_way)
+    for role in ("master", "worker"):
+        one = found[f"99-okd-discard-{role}.yaml"]
+        assert one["metadata"]["labels"] == {"machineconfiguration.openshift.io/role": role}
+        assert one["spec"]["config"]["systemd"] == {"units": [{"name": "fstrim.timer", "enabled": True}]}
 
 
 def test_nodes_follow_the_services_host_in_time(hard_way: Plan) -> None:
