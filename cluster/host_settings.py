@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -60,30 +60,14 @@ def libvirt_uri(value: Any) -> str:
         raise refused("does not end in /system, which says which libvirt of the host is meant", fix)
     if transport in ("ssh", "tls", "tcp") and not parts.hostname:
         raise refused(f"{transport} leads to another host, and none is named", fix)
-    if transport == "ssh":
-        _ssh(parts)
-    return text
-
-
-def _ssh(parts: SplitResult) -> None:
-    """What virsh, and so the look at the host, manages by ssh, and terraform-provider-libvirt 0.8.1 does not.
-
-    It logs in as the user that the URI names, and as nobody where that names none: it passes over the local login and
-    ~/.ssh/config. And it takes all between user and path for the name of the host.
-    """
-    host = parts.netloc.rpartition("@")[2]
-    if not parts.username:
+    if transport == "ssh" and not parts.username:
+        # terraform-provider-libvirt (uri/ssh.go) passes over the local login, and over the User of ~/.ssh/config.
         raise refused(
             "names no user: the libvirt provider would log in as nobody, though virsh and ssh take the local user, or "
             "that of ~/.ssh/config",
-            f"write qemu+ssh://USER@{parts.hostname}/system",
+            f"write qemu+ssh://USER@{parts.netloc.rpartition('@')[2]}/system",
         )
-    if ":" in host:
-        what = "an IPv6 address" if host.startswith("[") else "a port"
-        raise refused(
-            f"has {what}: the libvirt provider looks for a host whose name is all of {host}, though virsh does not",
-            "name the host, and let its sshd listen on port 22",
-        )
+    return text
 
 
 LibvirtUri = Annotated[
@@ -91,7 +75,7 @@ LibvirtUri = Annotated[
     BeforeValidator(libvirt_uri),
     written(
         "libvirt URI",
-        r"^qemu((\+unix)?://[^\s/@]*|\+(tls|tcp)://([^\s/:@]*@)?[^\s/@]+|\+ssh://[^\s/:@]+@[^\s/:@]+)/system(\?\S*)?$",
+        r"^qemu((\+unix)?://[^\s/@]*|\+(tls|tcp)://([^\s/:@]*@)?[^\s/@]+|\+ssh://[^\s/:@]+@[^\s/@]+)/system(\?\S*)?$",
         "qemu+ssh://root@host/system",
     ),
 ]
@@ -101,8 +85,8 @@ class Hypervisor(Section):
     """The libvirt host."""
 
     uri: LibvirtUri = "qemu:///system"
-    """Where libvirt listens, as the machine that runs Pulumi reaches it. Over ssh it names the user, and no port; the
-    key must be usable without a passphrase being asked for, and the host be known."""
+    """Where libvirt listens, as the machine that runs Pulumi reaches it. Over ssh it names the user; the key must be
+    usable without a passphrase being asked for, and the host be known."""
     accelerator: Literal["auto", "kvm", "qemu"] = "auto"
     """`kvm` runs machines on the host's processor, `qemu` emulates one (about ten times slower), `auto` takes kvm where
     the host offers it."""

@@ -20,6 +20,7 @@ LONGEST_HOST_PREFIX = 24
 
 def check(settings: Settings) -> Iterator[Problem]:
     """Every doubt."""
+    yield from _libvirt(settings)
     yield from _domain(settings)
     yield from _public(settings)
     yield from image_checks.doubts(settings)
@@ -43,6 +44,18 @@ def in_plain_text(settings: Settings, encrypted: Callable[[str], bool]) -> Itera
             "remove it, then: pulumi config set --secret --path okd-libvirt:release.pullSecret "
             '"$(cat pull-secret.json)"; and change the password, if others could read it',
         )
+
+
+def _libvirt(settings: Settings) -> Iterator[Problem]:
+    parts = urlsplit(settings.hypervisor.uri)
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "qemu+ssh" and ":" in host:
+        harm = (
+            "has a port or an IPv6 address: terraform-provider-libvirt 0.8.1, which pulumi-libvirt 0.5.4 is published "
+            f"with, looks for a host whose name is all of {host}; the plugin of `make toolchain` does not"
+        )
+        fix = "take that plugin; or name the host, and let its sshd listen on port 22"
+        yield Problem("hypervisor.uri", settings.hypervisor.uri, harm, fix)
 
 
 def _domain(settings: Settings) -> Iterator[Problem]:

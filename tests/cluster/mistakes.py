@@ -689,13 +689,12 @@ CATALOGUE: dict[str, tuple[Edit, str, str]] = {
     "libvirt by ssh as nobody, on a port": (
         put("hypervisor.uri", "qemu+ssh://host:2222/system"),
         "hypervisor.uri",
-        "names no user",
+        "USER@host:2222/system",
     ),
-    "libvirt by ssh on a port": (put("hypervisor.uri", "qemu+ssh://root@host:2222/system"), "hypervisor.uri", "a port"),
-    "libvirt by ssh at an IPv6 address": (
-        put("hypervisor.uri", "qemu+ssh://root@[fd00::1]/system"),
+    "libvirt by ssh as nobody, at an IPv6 address": (
+        put("hypervisor.uri", "qemu+ssh://[fd00::1]/system"),
         "hypervisor.uri",
-        "an IPv6 address",
+        "USER@[fd00::1]/system",
     ),
     "libvirt by ssh with a password": (
         put("hypervisor.uri", f"qemu+ssh://root:{HIDDEN_PASSWORD}@host/system?sshauth=ssh-password"),

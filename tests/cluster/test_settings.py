@@ -306,6 +306,16 @@ def warnings(edit: Edit, stack: str = "hard-way") -> list[tuple[str, str]]:
 
 
 DOUBTS: dict[str, tuple[Edit, str, str]] = {
+    "libvirt by ssh on a port": (
+        put("hypervisor.uri", "qemu+ssh://root@host:2222/system"),
+        "hypervisor.uri",
+        "whose name is all of host:2222",
+    ),
+    "libvirt by ssh at an IPv6 address": (
+        put("hypervisor.uri", "qemu+ssh://root@[fd00::1]/system?no_verify=1"),
+        "hypervisor.uri",
+        "whose name is all of [fd00::1]",
+    ),
     "domain with the cluster's name": (put("cluster.baseDomain", "okd.example.com"), "cluster.baseDomain", "anyway"),
     "public network": (
         both(put("network.cidr", "192.186.200.0/24"), put("services", {"image": {"location": "/d.qcow2"}}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -270,26 +271,32 @@ def test_4_a_network_that_was_taken_down_is_started_first(program: LookingProgra
         virsh(program, "net-start", "okd-look-uplink")
 
 
-# ssh remembers the key of a host that is not verified: under an address that nobody else uses.
-SSHD = "127.77.22.1"
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
-def ssh_server(directory: Path) -> Iterator[list[str]]:
-    """A real sshd that knows nobody's key, on port 22 of a network of its own: the words that join that network."""
-    key, log = directory / "host_key", directory / "sshd.log"
+def ssh_server(directory: Path) -> Iterator[int]:
+    """A real sshd that knows nobody's key."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    key = directory / "host_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     options = [f"HostKey={key}", "AuthorizedKeysFile=none", "PasswordAuthentication=no", "UsePAM=no"]
-    options += ["KbdInteractiveAuthentication=no", f"ListenAddress={SSHD}", f"PidFile={directory}/pid"]
-    sshd = ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", "22", *(f"-o{one}" for one in options)]
-    argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', *sshd]
-    with log.open("w") as written, subprocess.Popen(argv, stderr=written) as server:
+    options += ["KbdInteractiveAuthentication=no", "ListenAddress=127.0.0.1", f"PidFile={directory}/pid"]
+    argv = ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(port)]
+    with (
+        (directory / "sshd.log").open("w") as log,
+        subprocess.Popen([*argv, *(f"-o{one}" for one in options)], stderr=log) as server,
+    ):
         try:
-            while "Server listening" not in log.read_text():
-                assert server.poll() is None, log.read_text()
+            while not listens(port):
+                assert server.poll() is None, (directory / "sshd.log").read_text()
                 time.sleep(0.05)
-            yield ["nsenter", f"--net=/proc/{server.pid}/ns/net"]
+            yield port
         finally:
             server.terminate()
 
@@ -300,13 +307,13 @@ def ssh_server(directory: Path) -> Iterator[list[str]]:
 def test_5_a_host_behind_ssh_that_lets_nobody_in_is_told(
     program: LookingProgram, tmp_path: Path, words: str, told: str
 ) -> None:
-    with ssh_server(tmp_path) as join:
-        program.settings["hypervisor"]["uri"] = f"qemu+ssh://root@{SSHD}/system{words}"
+    with ssh_server(tmp_path) as port:
+        program.settings["hypervisor"]["uri"] = f"qemu+ssh://root@127.0.0.1:{port}/system{words}"
         program.write()
         try:
             # Loopback is not the lab's.
             done = subprocess.run(
-                [*join, ROOT / ".venv" / "bin" / "python", "-c", LOOK],
+                [ROOT / ".venv" / "bin" / "python", "-c", LOOK],
                 cwd=program.root,
                 capture_output=True,
                 text=True,
@@ -316,4 +323,4 @@ def test_5_a_host_behind_ssh_that_lets_nobody_in_is_told(
         finally:
             program.settings["hypervisor"]["uri"] = "qemu:///system"
     assert told in done.stdout
-    assert f"root@{SSHD}" in done.stdout
+    assert f"root@127.0.0.1:{port}" in done.stdout
