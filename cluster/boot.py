@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster import limits, mirror
+from cluster import consoles, limits, mirror
 from cluster.host_files import Bundle, Health, HostFile
 from cluster.host_os import BOOT_LOG, HTTP_ROOT, LEASES, REPORT_LOG, TOOLS
 from cluster.machines import Machine
@@ -55,12 +55,15 @@ def kernel_arguments(site: Site, machine: Machine) -> tuple[str, ...]:
         "rd.neednet=1",
         "coreos.inst.install_dev=/dev/vda",
         f"coreos.inst.ignition_url={url}/ignition/{machine.ignition}",
+        "ignition.firstboot",
+        "ignition.platform.id=metal",
+        f"ignition.config.url={url}/{SCRIPTS}/{consoles.live_config(machine)}",
     ]
     if _has_rootfs(site):
         arguments.append(f"coreos.live.rootfs_url={url}/{IMAGES}/rootfs")
     if image.reports_back:
         arguments.append(f"okd.report={url}/report")
-    return (*arguments, *image.kernel_arguments, *machine.kernel_arguments)
+    return (*arguments, *consoles.added(site, machine), *image.kernel_arguments, *machine.kernel_arguments)
 
 
 def _has_rootfs(site: Site) -> bool:
@@ -125,8 +128,9 @@ def tftp_paths(site: Site) -> tuple[str, ...]:
 
 
 def script_paths(site: Site) -> tuple[str, ...]:
-    """The iPXE scripts' paths under the HTTP root."""
-    return (f"/{SCRIPTS}/boot.ipxe", *(f"/{SCRIPTS}/mac-{machine.mac_hyphens}.ipxe" for machine in site.machines))
+    """The paths under the HTTP root of the iPXE scripts and the live systems' ignition configs."""
+    own = (f"mac-{machine.mac_hyphens}.ipxe" for machine in site.machines)
+    return tuple(f"/{SCRIPTS}/{name}" for name in ("boot.ipxe", *own, *consoles.live_configs(site)))
 
 
 def _tftp_files(site: Site, profiles: str) -> list[HostFile]:
@@ -159,6 +163,8 @@ def _http_files(site: Site) -> list[HostFile]:
     for machine in site.machines:
         text = _profile(site, "machine.ipxe.j2", machine)
         files.append(HostFile(path=f"{root}/mac-{machine.mac_hyphens}.ipxe", text=text, selinux=label))
+    configs = consoles.live_configs(site)
+    files += [HostFile(path=f"{root}/{name}", text=text, selinux=label) for name, text in configs.items()]
     return files
 
 

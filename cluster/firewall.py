@@ -1,7 +1,8 @@
 """Which ports of the services host are open, and from where.
 
 Owns the rows and firewalld's zones: everything not listed is refused on the cluster network and the uplink, and
-dropped on any other interface. Does not own routing: nothing is forwarded between the two.
+dropped on any other interface; and that cloud-init, which cannot be ordered beside firewalld, starts no more. Does not
+own routing: nothing is forwarded between the two.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cluster.host_files import Bundle, Check, HostFile
+from cluster.host_os import CLOUD_INIT_OFF, CLOUD_INIT_OFF_TEXT
 from cluster.render import render
 from cluster.site import Site
 from cluster.units import drop_in, prints
@@ -70,6 +72,7 @@ def bundle(site: Site) -> Bundle:
         files=(
             HostFile(path=daemon.config, text=render("firewalld.conf.j2"), selinux=label),
             *files,
+            HostFile(path=CLOUD_INIT_OFF, text=CLOUD_INIT_OFF_TEXT, selinux=site.host_os.label("etc_t")),
         ),
         unit_files=(drop_in(site.host_os, daemon),),
         owns=("/etc/firewalld/zones",),

@@ -19,6 +19,11 @@ RELEASE, TOOLS = "/var/lib/okd-registry/okd-libvirt", "/usr/local/bin"
 # What a machine's boot leaves on the services host.
 BOOT_LOG, REPORT_LOG = "/var/log/nginx/boot.log", "/var/log/nginx/report.log"
 LEASES = "/var/lib/kea/kea-leases4.csv"
+# While it is there cloud-init does not start (why: okd_host/ready.py, which makes it at the end of the first boot).
+CLOUD_INIT_OFF = "/etc/cloud/cloud-init.disabled"
+CLOUD_INIT_OFF_TEXT = (
+    "okd-libvirt: the first boot is finished, and at later ones cloud-init would stand in firewalld's way\n"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ class Machine(Section):
     """Its further disks in GiB. Default: its pool's"""
     kernel_arguments: tuple[KernelArgument, ...] = ()
     """Kernel arguments of its installation, after those of the boot image. Addresses, disks and ignition configs are
-    given by the program."""
+    given by the program. Its consoles are those of the installed machine as well."""
 
 
 class BootFile(Section):
@@ -84,7 +84,8 @@ class BootImage(Section):
     rootfs: BootFile | None = None
     """The live rootfs, if the initramfs does not hold it. Default: the one that the release's installer names"""
     kernel_arguments: tuple[KernelArgument, ...] = ()
-    """Kernel arguments of every machine's installation, e.g. console=ttyS0."""
+    """Kernel arguments of every machine's installation. A console= among them takes the place of console=tty0
+    console=ttyS0,115200n8, which machines print on otherwise, also once they are installed."""
     reports_back: Switch = False
     """Whether the image answers the kernel argument okd.report=<url>, as the lab's does: boots are then checked."""
 

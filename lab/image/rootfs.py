@@ -82,7 +82,7 @@ def make(tree: Path, log: Path) -> None:
     _bootstrap(tree, log)
     _overlay(tree)
     _hold_daemons(tree)
-    _order_first_boot(tree)
+    _in_tree(tree, log, "systemctl", "disable", HOST_OS.firewall.unit)
     _plain_logins(tree)
     _trust_nobody(tree, log)
     _in_tree(tree, log, "systemctl", "mask", *MASKED)
@@ -139,22 +139,16 @@ def _overlay(tree: Path) -> None:
 
 
 def _hold_daemons(tree: Path) -> None:
-    """Keep the daemons enabled but down until the stack has configured them: enabling costs emulated minutes."""
+    """Keep the daemons enabled but down until the stack has configured them: enabling costs emulated minutes.
+
+    All but firewalld: on Debian's own image it is not there yet when cloud-init has its one boot, and the two together
+    are a cycle.
+    """
     for unit in (daemon.unit for daemon in DAEMONS):
         configured = (f"/etc/systemd/system/{unit}", f"/etc/systemd/system/{unit}.d/okd-libvirt.conf")
         drop_in = tree / "usr/lib/systemd/system" / f"{unit}.d" / "wait-for-configuration.conf"
         drop_in.parent.mkdir(parents=True, exist_ok=True)
         drop_in.write_text("[Unit]\n" + "".join(f"ConditionPathExists=|{path}\n" for path in configured))
-
-
-def _order_first_boot(tree: Path) -> None:
-    """Let cloud-init's network stage run beside the basic system, as it does on Fedora.
-
-    Debian puts it before, and firewalld puts itself before the network: with firewalld enabled that is a cycle, which
-    systemd breaks by leaving out any one of its units, the network included.
-    """
-    text = (tree / "usr/lib/systemd/system/cloud-init.service").read_text()
-    (tree / "etc/systemd/system/cloud-init.service").write_text(text.replace("Before=sysinit.target\n", ""))
 
 
 def _plain_logins(tree: Path) -> None:

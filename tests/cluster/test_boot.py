@@ -26,7 +26,8 @@ def test_one_profile_and_one_script_a_machine_and_nothing_else(hard_way: Plan) -
     scripts = {path for path in found if path.startswith("/var/www/okd/boot/")}
     macs = [machine.mac.replace(":", "-") for machine in hard_way.machines]
     assert profiles == {f"/srv/tftp/pxelinux.cfg/{name}" for name in ["default", *(f"01-{mac}" for mac in macs)]}
-    assert scripts == {f"/var/www/okd/boot/{name}.ipxe" for name in ["boot", *(f"mac-{mac}" for mac in macs)]}
+    names = {"boot.ipxe", "live.ign", *(f"mac-{mac}.ipxe" for mac in macs)}
+    assert scripts == {f"/var/www/okd/boot/{name}" for name in names}
 
 
 def test_the_role_decides_the_ignition_config(hard_way: Plan) -> None:
@@ -46,7 +47,9 @@ def test_a_whole_profile(hard_way: Plan) -> None:
         "  KERNEL http://192.168.200.254:8080/images/kernel\n"
         "  APPEND initrd=http://192.168.200.254:8080/images/initramfs ip=dhcp rd.neednet=1 "
         "coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url=http://192.168.200.254:8080/ignition/master.ign "
-        "coreos.live.rootfs_url=http://192.168.200.254:8080/images/rootfs\n"
+        "ignition.firstboot ignition.platform.id=metal "
+        "ignition.config.url=http://192.168.200.254:8080/boot/live.ign "
+        "coreos.live.rootfs_url=http://192.168.200.254:8080/images/rootfs console=tty0 console=ttyS0,115200n8\n"
     )
 
 
@@ -62,6 +65,8 @@ def test_a_whole_ipxe_script() -> None:
         "# bootstrap: bootstrap\n"
         "kernel http://192.168.200.254:8080/images/kernel initrd=initramfs ip=dhcp rd.neednet=1 "
         "coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url=http://192.168.200.254:8080/ignition/bootstrap.ign "
+        "ignition.firstboot ignition.platform.id=metal "
+        "ignition.config.url=http://192.168.200.254:8080/boot/live.ign "
         "okd.report=http://192.168.200.254:8080/report console=ttyS0\n"
         "initrd --name initramfs http://192.168.200.254:8080/images/initramfs\n"
         "boot\n"

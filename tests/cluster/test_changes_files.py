@@ -75,7 +75,8 @@ def test_a_file_under_another_name_is_not_shown_twice() -> None:
 
 def test_the_same_change_of_many_files_is_shown_once() -> None:
     found = diffs(section("bootImage", kernelArguments=["console=ttyS1"]))
-    assert len(found) == 6, "one for each boot loader and ignition config"
+    assert len(found) == 7, "one for each boot loader and ignition config, and the live system's"
+    assert any("console=ttyS1%0A" in one for one in found)
     assert any("the same in " in one and one.count("/srv/tftp/pxelinux.cfg/") == 4 for one in found)
 
 

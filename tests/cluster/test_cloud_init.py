@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cluster.cloud_init import CloudInit
+from cluster.host_os import CLOUD_INIT_OFF, CLOUD_INIT_OFF_TEXT
 from cluster.plan import Plan
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\ndef\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -89,3 +90,8 @@ def test_no_card_waits_for_an_ipv6_router(dev: Plan) -> None:
 def test_names_are_full_names(dev: Plan) -> None:
     assert user(dev)["fqdn"] == "services.okd.lab.example"
     assert yaml.safe_load(seed(dev).meta_data)["instance-id"] == "okd-dev-services"
+
+
+def test_the_firewall_keeps_cloud_init_out_of_later_boots_of_hosts_that_stand(dev: Plan) -> None:
+    files = {file.path: file.text for bundle in dev.bundles for file in bundle.files if bundle.service == "firewall"}
+    assert files[CLOUD_INIT_OFF] == CLOUD_INIT_OFF_TEXT

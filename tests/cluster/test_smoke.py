@@ -14,8 +14,8 @@ def test_it_covers_every_machine_record_profile_and_port(hard_way: Plan) -> None
     assert len(document["records"]) == len(dns.records(hard_way))
     assert not [row for row in document["records"] if "*" in row["name"]]
     assert len([path for path in document["tftp"] if "pxelinux.cfg/01-" in path]) == len(hard_way.machines)
-    assert "/boot/boot.ipxe" in document["http"]
-    assert len(document["http"]) == len(hard_way.machines) + 1
+    assert {"/boot/boot.ipxe", "/boot/live.ign"} <= set(document["http"])
+    assert len(document["http"]) == len(hard_way.machines) + 2
     assert not [path for path in document["http"] if path.startswith("/images/")], "it comes after the smoke check"
     assert document["haproxy"] == {"ports": [6443, 22623, 443, 80], "stats": 9000}
     assert document["registry"] == {"url": "https://services.okd.example.com:5000", "user": "okd"}

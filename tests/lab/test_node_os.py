@@ -63,6 +63,22 @@ def data(text: str) -> str:
     return f"data:text/plain;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
 
 
+# Without it the installed system prints nowhere that anybody reads.
+LIVE_CONFIG = json.dumps(
+    {
+        "ignition": {"version": "3.2.0"},
+        "storage": {
+            "files": [
+                {
+                    "path": "/etc/coreos/installer.d/consoles.yaml",
+                    "contents": {"source": "data:,append-karg:%0A-%20console=tty0%0A-%20console=ttyS0,115200n8%0A"},
+                }
+            ]
+        },
+    }
+)
+
+
 @dataclass
 class Site:
     """What machines are installed from, and the machine that is."""
@@ -89,9 +105,11 @@ class Site:
         words = [
             f"console=ttyS0 coreos.inst.install_dev=/dev/vda coreos.inst.ignition_url={url}/worker.ign",
             f"coreos.live.rootfs_url={url}/rootfs okd.report={url}/report",
+            f"ignition.firstboot ignition.platform.id=metal ignition.config.url={url}/live.ign",
             *arguments,
         ]
         lines = [f"kernel {url}/kernel initrd=initramfs {' '.join(words)}", f"initrd --name initramfs {url}/initramfs"]
+        (self.root / "http" / "live.ign").write_text(LIVE_CONFIG)
         (self.root / "http" / "boot.ipxe").write_text("\n".join(["#!ipxe", *lines, "boot", ""]))
         disk = self.root / f"{name}.qcow2"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "2G"], check=True)
@@ -222,7 +240,7 @@ def test_it_starts_from_its_disk_with_the_arguments_of_the_first_boot(machine: S
     assert machine.requests("/kernel") == 1
     journal = machine.ok("sudo journalctl -u systemd --no-pager")
     assert "started from the disk" in journal
-    assert re.search(r"kernel arguments: .*console=ttyS0 .*miniature\.note=kept", journal)
+    assert re.search(r"kernel arguments: .*console=ttyS0,115200n8 .*miniature\.note=kept", journal)
     assert "coreos" not in journal.lower().replace("miniature coreos", "")
     assert 'PRETTY_NAME="Miniature CoreOS (lab)"' in machine.ok("cat /etc/os-release")
 

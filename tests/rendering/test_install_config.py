@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import ignition, install_config, manifests, mirror, pull_secret, secret_manifests
+from cluster import consoles, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
 from cluster.certificates import bundle
 from cluster.plan import Plan
 from cluster.settings import Settings
@@ -170,15 +170,17 @@ def test_secret_manifests_and_a_users_own_reach_the_bootstrap_machine(
     assert shown["stringData"]["tls.crt"].count("BEGIN CERTIFICATE") == 2
 
 
-def test_configs_of_nodes_are_ignition_to_the_official_reader(tmp_path: Path) -> None:
+def test_configs_of_nodes_and_live_systems_are_ignition_to_the_official_reader(tmp_path: Path) -> None:
+    plan = planned(("",), {})
+    configs = {name: json.dumps(one["spec"]["config"]) for name, one in manifests.chrony(plan).items()}
     paths = []
-    for name, one in manifests.chrony(planned(("",), {})).items():
+    for name, text in (configs | consoles.live_configs(plan)).items():
         paths.append(tmp_path / f"{name}.ign")
-        paths[-1].write_text(json.dumps(one["spec"]["config"]))
+        paths[-1].write_text(text)
     argv = [str(release.ignition_validator()), *map(str, paths)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("valid (1 files, 0 units)") == 2
+    assert done.stdout.count("valid (1 files, 0 units)") == 3
 
 
 def test_a_word_that_the_release_does_not_know_is_lost_which_the_settings_check_spares(

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from cluster.host_os import CLOUD_INIT_OFF, CLOUD_INIT_OFF_TEXT
 from tests.patience import PATIENCE_SECONDS
 from tests.scripts.host import Host
 
@@ -20,6 +21,7 @@ VERBS = ["prepare", "ready", "packages", "storage", "secrets", "deliver", "fetch
 def booting(host: Host) -> Host:
     """A host with cloud-init, in its first boot."""
     host.sh("mkdir -p /mnt/bin /run/cloud-init && cp -a /usr/bin/env /mnt/bin/ && touch /mnt/cloud-init")
+    host.sh("mkdir -p /etc/cloud")
     host.sh("mkdir -p /mnt/up /mnt/work && touch /mnt/up/cloud-init")
     host.sh("mount -t overlay o -o lowerdir=/usr/bin,upperdir=/mnt/up,workdir=/mnt/work /usr/bin")
     return host
@@ -34,6 +36,7 @@ def test_a_host_without_cloud_init_is_ready_and_names_its_system(host: Host) -> 
     done = host.agent("ready", document={})
     assert done.returncode == 0
     assert "first boot finished, debian-12" in done.stdout
+    assert "No such file" in host.sh(f"ls {CLOUD_INIT_OFF}", check=False)
 
 
 def test_the_first_boot_is_waited_for(booting: Host) -> None:
@@ -45,10 +48,20 @@ def test_the_first_boot_is_waited_for(booting: Host) -> None:
     assert agent.returncode == 0
 
 
+def test_the_first_boot_stays_the_only_one_of_cloud_init(booting: Host) -> None:
+    booting.write("/run/cloud-init/result.json", result([]))
+    assert booting.agent("ready", document={}).returncode == 0
+    assert booting.read(CLOUD_INIT_OFF) == CLOUD_INIT_OFF_TEXT
+    booting.sh(f"touch -d 2020-01-01 {CLOUD_INIT_OFF}")
+    assert booting.agent("ready", document={}).returncode == 0
+    assert booting.sh(f"date +%Y -r {CLOUD_INIT_OFF}") == "2020\n"
+
+
 def test_errors_of_the_first_boot_are_told(booting: Host) -> None:
     booting.write("/run/cloud-init/result.json", result(["('ssh', no such key type)"]))
     done = booting.agent("ready", document={})
     assert done.returncode == 1
+    assert "No such file" in booting.sh(f"ls {CLOUD_INIT_OFF}", check=False)
     assert "no such key type" in done.stderr
     assert "/var/log/cloud-init.log" in done.stderr
 
