@@ -46,6 +46,9 @@ def main(argv: list[str]) -> int:
     words = parser.parse_args(argv)
     try:
         plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack))
+        if plan.settings.release.engine != "oc":
+            print("release.engine = oc-mirror: oc saves to media, and no operator catalogs", file=sys.stderr)
+            return 1
         found = document(plan, words.directory, words.pull_secret, words.oc)
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)

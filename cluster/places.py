@@ -73,7 +73,9 @@ def absolute_path(value: Any) -> str:
 
 
 Location = Annotated[
-    str, BeforeValidator(location), written("path or http(s) URL", r"^(https?://(?![^/\s]*@)\S+|(?!~|[A-Za-z+]*://)\S+)$")
+    str,
+    BeforeValidator(location),
+    written("path or http(s) URL", r"^(https?://(?![^/\s]*@)\S+|(?!~|[A-Za-z+]*://)\S+)$"),
 ]
 Url = Annotated[str, BeforeValidator(url), written("http(s) URL", r"^https?://[^\s/@'\"\\]+/[^\s'\"\\]*[^\s'\"\\/]$")]
 AbsolutePath = Annotated[
