@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster import source_checks
 from cluster.certificates import certificates
 from cluster.project_files import resolved
 from cluster.release_settings import Release, tag_version
@@ -29,6 +30,7 @@ def check(settings: Settings, refused: Refused, directory: Path | None) -> Itera
         yield from _identity(release)
     if not refused.touches("release.image", "release.version", "release.sources"):
         yield from _sources(release)
+    yield from source_checks.check(settings, refused)
     if not refused.touches("release.engine"):
         yield from _engine(release, refused)
     yield from _twice("release.additionalImages", release.additional_images)

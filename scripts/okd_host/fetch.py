@@ -199,7 +199,15 @@ def main(arguments: list[str], document: Any) -> None:
 def opener(document: Mapping[str, Any]) -> OpenerDirector:
     """What opens URLs with the document's trust and passwords."""
     given = document.get("pullSecret")
-    return web.opener(document.get("trust") or [], places.credentials(places.secret(given)[1]) if given else {})
+    known = places.credentials(places.secret(given)[1]) if given else {}
+
+    def login(place: str) -> str:
+        """The most specific one."""
+        while place and place not in known:
+            place = place.rpartition("/")[0]
+        return known.get(place, "")
+
+    return web.opener(document.get("trust") or [], login)
 
 
 def fetch(
