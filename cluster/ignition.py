@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cluster import install_config, manifests, pull_secret, secret_manifests
+from cluster import catalogs, install_config, manifests, pull_secret, secret_manifests
 from cluster.certificates import bundle
 from cluster.host_os import HTTP_ROOT, TOOLS
 from cluster.mirror import secret, trusted_certificates
@@ -51,7 +51,7 @@ def document(
         "version": release["version"],
         "tools": TOOLS,
         "installConfig": install_config.document(site, trust_bundle, login_key),
-        "manifests": manifest_texts(site) | signature_text(site, release),
+        "manifests": manifest_texts(site) | signature_text(site, release) | catalogs.manifest_texts(site, release),
         "secretManifests": {file: secret(name, hashes) for file, name in secret_manifests.names(site).items()},
         "pullSecret": secret(pull_secret.LOCAL, hashes),
         "publish": publication(site),

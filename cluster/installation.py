@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster import boot, load_balancer
+from cluster import boot, catalogs, load_balancer
 from cluster.ignition import api, publication
 from cluster.machines import Machine
 from cluster.site import MACHINE_CONFIG_PORT, Site
@@ -97,15 +97,18 @@ def membership(site: Site, machine: Machine, uuid: str) -> dict[str, Any]:
     }
 
 
-def completion(site: Site) -> dict[str, Any]:
-    """What `await-install` reads. Compute machines that come and go later are no reason to wait again."""
+def completion(site: Site, release: Mapping[str, Any]) -> dict[str, Any]:
+    """What `await-install` reads; `release` is what `mirror` reports.
+
+    Compute machines that come and go later are no reason to wait again.
+    """
     hub = {"disableAllDefaultSources": True} if site.settings.install.default_catalog_sources == "disabled" else None
     return {
         "api": api(site),
         "machines": [row(machine) for machine in site.of_role("control-plane")],
         "limitMinutes": site.settings.install.limits.install_minutes,
         "operatorHub": hub,
-    }
+    } | ({"resources": found} if (found := catalogs.objects(site, release)) else {})
 
 
 def status(site: Site) -> dict[str, Any]:

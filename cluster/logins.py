@@ -61,15 +61,6 @@ class Logins:
         wanted = _whole(repository.partition("/")[0])
         return next((login for key, login in self._entries.items() if _registry(key) == wanted), None)
 
-    @property
-    def passwords(self) -> dict[str, str]:
-        """`user:password` by server: host, host:port, or one of them with a path."""
-        return {_place(key): login.basic for key, login in self._entries.items() if login.basic}
-
-
-def _place(key: str) -> str:
-    return key.rpartition("://")[2].rstrip("/")
-
 
 def endpoint(registry: str) -> str:
     """Host and port that answer for a registry as references name it."""

@@ -47,6 +47,9 @@ def main(argv: list[str]) -> int:
     try:
         # The machine that saves asks name servers of its own.
         plan = Plan.of(Settings.parse(stack_config(stack_file(words.stack)), words.stack, stands=True))
+        if plan.settings.release.engine != "oc":
+            print("release.engine = oc-mirror: oc saves to media, and no operator catalogs", file=sys.stderr)
+            return 1
         found = document(plan, words.directory, words.pull_secret, words.oc)
     except (OSError, SettingsError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster import source_checks
 from cluster.certificates import PEM_FORM, Unread, load
 from cluster.project_files import resolved
 from cluster.release_settings import Release, tag_version
 from cluster.settings_problems import Problem, Refused
-from cluster.versions import SCOS, SCOS_NAMED, SCOS_ONLY, Version
+from cluster.versions import DIGEST_SOURCES, SCOS, SCOS_NAMED, SCOS_ONLY, Version
 
 if TYPE_CHECKING:
     from cluster.machine_settings import BootImage
@@ -29,13 +30,9 @@ def check(settings: Settings, refused: Refused, directory: Path | None) -> Itera
         yield from _identity(release)
     if not refused.touches("release.image", "release.version", "release.sources"):
         yield from _sources(release)
-    if release.operator_catalogs and release.engine != "oc-mirror" and not refused.touches("release.engine"):
-        yield Problem(
-            "release.operatorCatalogs",
-            ", ".join(one.catalog for one in release.operator_catalogs),
-            "oc mirrors no catalogs, so they would be missing from the cluster without a word",
-            "set release.engine to oc-mirror, or remove them",
-        )
+    yield from source_checks.check(settings, refused)
+    if not refused.touches("release.engine"):
+        yield from _engine(release, refused)
     yield from _twice("release.additionalImages", release.additional_images)
     yield from _twice("release.operatorCatalogs", [one.catalog for one in release.operator_catalogs])
     if not refused.touches("bootImage"):
@@ -44,6 +41,39 @@ def check(settings: Settings, refused: Refused, directory: Path | None) -> Itera
             yield from _boot_image(settings.boot_image, release.okd)
     if directory is not None:
         yield from _certificates(release, directory)
+
+
+def _engine(release: Release, refused: Refused) -> Iterator[Problem]:
+    """What only one of the engines can do."""
+    catalogs = ", ".join(one.catalog for one in release.operator_catalogs)
+    if release.engine == "oc-mirror" and release.media:
+        yield Problem(
+            "release.media",
+            release.media,
+            "`make media` saves no operator catalogs, and what it saved is loaded without release.engine = oc-mirror: "
+            "whatever that was meant to mirror would be missing without a word",
+            "leave it out, to mirror with oc-mirror; or set release.engine to oc and remove release.operatorCatalogs",
+        )
+    elif catalogs and release.engine != "oc-mirror":
+        yield Problem(
+            "release.operatorCatalogs",
+            catalogs,
+            "oc mirrors no catalogs, so they would be missing from the cluster without a word",
+            "set release.engine to oc-mirror, or remove them",
+        )
+    elif (
+        catalogs
+        and release.version
+        and not release.okd.since(DIGEST_SOURCES)
+        and not refused.touches("release.image", "release.version")
+    ):
+        yield Problem(
+            "release.operatorCatalogs",
+            catalogs,
+            f"nodes find what is in them by an ImageDigestMirrorSet, and the installer of {release.version} makes an "
+            "ImageContentSourcePolicy, beside which a cluster takes none",
+            "take a release since 4.14, or remove them",
+        )
 
 
 def _twice(setting: str, given: Sequence[str]) -> Iterator[Problem]:

@@ -97,7 +97,8 @@ class Release(Section):
     additional_images: tuple[PinnedImage, ...] = ()
     """Further images to mirror, by digest."""
     operator_catalogs: tuple[OperatorCatalog, ...] = ()
-    """Operator catalogs to mirror, with the engine oc-mirror."""
+    """Operator catalogs to mirror, with the engine oc-mirror. The cluster gets a CatalogSource for each, a
+    ClusterCatalog where it knows them, and the mirrors of what is in them. The cluster keeps what leaves the list."""
     media: AbsolutePath | None = None
     """A directory on the services host to load the release from, as `make media` saved it. Default: none; it is
     mirrored from its registry"""

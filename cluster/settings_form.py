@@ -54,10 +54,9 @@ def examine(model: type[Model], given: Mapping[str, Any]) -> tuple[list[Problem]
 
 # Stand-ins for required settings that are missing or refused, so that the relations of all others are still checked.
 STAND_INS: dict[str, Any] = {
-    "baseDomain": "example.invalid",
-    "location": "http://example.invalid/file",
+    "cluster.baseDomain": "example.invalid",
     "cluster": {"baseDomain": "example.invalid"},
-    "image": {"location": "/example.invalid"},
+    "services.image": {"location": "/example.invalid"},
     "services": {"image": {"location": "/example.invalid"}},
 }
 
@@ -70,8 +69,10 @@ def _repair(rest: Any, path: Path, *, missing: bool) -> None:
         rest = rest[part]
     if isinstance(rest, list):
         rest.clear()
-    elif last in STAND_INS:
-        rest[last] = copy.deepcopy(STAND_INS[str(last)])
+    elif last == "location":
+        rest[last] = "http://example.invalid/file"
+    elif dotted(path) in STAND_INS:
+        rest[last] = copy.deepcopy(STAND_INS[dotted(path)])
     elif not missing:
         rest.pop(last, None)
 

@@ -36,7 +36,7 @@ COMPLETE = "installation-complete"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallationArgs:
-    """`ignition_digest` changes with the published set of ignition configs."""
+    """`ignition_digest` changes with the published set of ignition configs; `release` is what the mirror reports."""
 
     plan: Plan
     hypervisor: Hypervisor
@@ -44,6 +44,7 @@ class InstallationArgs:
     services_host: ServicesHost
     ssh: SshAccess
     ignition_digest: pulumi.Output[str]
+    release: pulumi.Output[dict[str, Any]]
 
 
 class Installation(pulumi.ComponentResource):
@@ -97,7 +98,7 @@ class Installation(pulumi.ComponentResource):
         complete = self._command(
             "complete",
             "await-install",
-            installation.completion(self._plan),
+            self._completion(),
             after=[*control_plane, *compute, *before],
             minutes=self._plan.settings.install.limits.install_minutes,
         )
@@ -152,6 +153,12 @@ class Installation(pulumi.ComponentResource):
             members.append(self._joined(self._machine(row, [*made_after, *waits]), after))
             previous = members[-1:] if joined_before else previous
         return members
+
+    def _completion(self) -> pulumi.Input[dict[str, Any]]:
+        """What `await-install` reads; it waits for the mirror's report only where something of that belongs into it."""
+        if not self._plan.settings.release.operator_catalogs:
+            return installation.completion(self._plan, {})
+        return self._args.release.apply(lambda known: installation.completion(self._plan, known))
 
     def _machine(self, row: MachineRow, after: Sequence[pulumi.Resource]) -> Machine:
         return Machine(

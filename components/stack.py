@@ -102,6 +102,7 @@ async def built(early: Providers | None, left: Mapping[str, Any]) -> dict[str, A
             services_host=services_host,
             ssh=ssh,
             ignition_digest=ignition.digest,
+            release=mirror.release,
         ),
         after=[boot_image.fetched, ignition.published],
         opts=on_libvirt,

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cluster import cloud_init, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
+from cluster import catalogs, cloud_init, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
 from cluster.before import SEED
 from cluster.certificates import bundle as certificate_bundle
 from cluster.changes.standing import AUTHORITY, Document, Standing
@@ -154,6 +154,8 @@ def _installer_planned(standing: Standing, plan: Plan) -> Files:
     texts = ignition.manifest_texts(plan)
     if plan.settings.install.release_signature and manifests.SIGNATURE_FILE in old["manifests"]:
         texts[manifests.SIGNATURE_FILE] = old["manifests"][manifests.SIGNATURE_FILE]
+    if plan.settings.release.operator_catalogs:
+        texts |= {name: text for name, text in old["manifests"].items() if name.startswith(catalogs.PREFIX)}
     return _installer(config, texts, secret_manifests.names(plan))
 
 

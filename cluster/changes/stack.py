@@ -113,6 +113,12 @@ def _release(standing: Standing, plan: Plan) -> Iterator[Effect]:
         yield effect("bootImage: fetched again; a machine that is installed does not read it any more")
 
 
+def _catalogs_change(standing: Standing, plan: Plan) -> bool:
+    old = (standing.document("mirror-release") or {}).get("imageSet") or {}
+    new = mirror.image_set(plan) if plan.settings.release.engine == "oc-mirror" else {"mirror": {}}
+    return bool(old.get("mirror", {}).get("operators") != new["mirror"].get("operators"))
+
+
 def _release_name(release: Document) -> str:
     return str(release["version"] or release["digest"] or release["image"])
 
@@ -127,6 +133,11 @@ def _installation(standing: Standing, plan: Plan) -> Iterator[Effect]:
     elif changed:
         yield effect(
             f"{listed(changed)}: the ignition configs are made anew; a machine that is installed already is not rebuilt"
+        )
+    if standing.installed and _catalogs_change(standing, plan):
+        yield effect(
+            "release.operatorCatalogs: the running cluster gets a CatalogSource for each that is new, and nodes take "
+            "up the mirrors of what is in them; one that is taken out stays in the cluster until `oc delete` removes it"
         )
     hub = (standing.document("installation-complete") or {}).get("operatorHub", False)
     if hub is None and plan.settings.install.default_catalog_sources == "disabled":

@@ -199,8 +199,13 @@ def main(arguments: list[str], document: Any) -> None:
 def opener(document: Mapping[str, Any]) -> OpenerDirector:
     """What opens URLs with the document's trust and passwords."""
     given = document.get("pullSecret")
-    passwords = places.credentials(places.secret(given)[1]).passwords if given else {}
-    return web.opener(document.get("trust") or [], passwords)
+    logins = places.credentials(places.secret(given)[1]) if given else None
+
+    def basic(place: str) -> str:
+        login = logins.find(place) if logins else None
+        return login.basic if login else ""
+
+    return web.opener(document.get("trust") or [], basic)
 
 
 def fetch(

@@ -101,7 +101,7 @@ def _commands(plan: Plan) -> Iterator[Resource]:
                 cluster="0",
             ),
         ),
-        "installation-complete": ("await-install", installation.completion(plan)),
+        "installation-complete": ("await-install", installation.completion(plan, RELEASE)),
         # What these hold is secret.
         "registry-secrets": ("secrets registry", {"registry-key": SECRET}),
         "smoke-check-run": ("smoke", {"machines": [], "registry": {"password": SECRET}}),

@@ -32,3 +32,11 @@ for line in Path("/run/oc-mirror-plan").read_text().splitlines():
         f"docker://{target}",
     ]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+# It says what a cluster needs, by its documentation, below the workspace.
+said = Path("/run/oc-mirror-says")
+if said.is_dir():
+    workspace = next(word.partition("=file://")[2] for word in sys.argv if word.startswith("--workspace="))
+    folder = Path(workspace, "working-dir", "cluster-resources")
+    folder.mkdir(parents=True)
+    for file in said.iterdir():
+        (folder / file.name).write_text(file.read_text())

@@ -78,3 +78,19 @@ def test_without_oc_mirror_the_remedy_names_its_place(both: World) -> None:
     said = both.refused("mirror", document(both))
     assert "there is no oc-mirror on the services host" in said
     assert "put oc-mirror at /usr/local/bin/oc-mirror, or set release.engine to oc" in said
+
+
+def test_the_objects_of_a_catalog_are_reported_once_the_mirror_has_it(with_engine: World, made: Made) -> None:
+    catalog = f"{UPSTREAM}/extra/tool@{made.extra.digest}"
+    wanted = document(with_engine)
+    wanted["imageSet"] = {**IMAGE_SET, "mirror": {"operators": [{"catalog": catalog}]}}
+    said = with_engine.refused("mirror", wanted)
+    assert f"the operator catalog {catalog} is not in the mirror" in said
+    image = f"{MIRROR}/extra/tool:latest"
+    with_engine.sh(f"echo {catalog} {image} >> /run/oc-mirror-plan; mkdir /run/oc-mirror-says")
+    text = f"kind: CatalogSource\nmetadata:\n  name: cs-tool\nspec:\n  image: {image}\n"
+    with_engine.write("/run/oc-mirror-says/cs-tool.yaml", text)
+    for _ in range(2):
+        result, _printed = with_engine.verb("mirror", wanted)
+        assert result["catalogs"] == {"cs-tool.yaml": text}
+    assert len(calls(with_engine)) == 2, "once without and once with it, and not for a mirror that is complete"

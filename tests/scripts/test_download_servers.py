@@ -101,7 +101,7 @@ class Server:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.place = f"localhost:{self.server.server_port}"
         self.url = f"{'https' if certificate else 'http'}://{self.place}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self.server.shutdown()

@@ -1,12 +1,13 @@
 """await-install: from Ready machines to a cluster whose operators are all Available.
 
 Document: {"api": {"url", "address"}, "machines": [rows], "limitMinutes", "operatorHub": {"disableAllDefaultSources"} or
-null}.
+null; optional "resources": [objects of operator catalogs]}.
 
 Stages: nodes (every machine Ready; the certificate requests of these machines, and of no other, are approved),
 operators (all Available), version (Available, and neither progressing nor failing), operator hub (as the settings mean
-it), requests (those that nobody should have made are reported and left), record (the set on this host is the
-cluster's from now on). May be run again at any time; on an installed cluster it takes a few requests.
+it, with the objects of its own catalogs), requests (those that nobody should have made are reported and left), record
+(the set on this host is the cluster's from now on). May be run again at any time; on an installed cluster it takes few
+requests.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
-from okd_host.installation import nodes, operators, shell, waiting
+from okd_host.installation import nodes, operators, resources, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
@@ -88,11 +89,12 @@ class Run:
         return found.settled, f"{found.version}: {found.message}" if found.version else found.message
 
     def hub(self) -> tuple[bool, str]:
-        """Whether the catalog sources are as meant."""
-        asked = self.document.get("operatorHub")
-        if asked is None:
-            return True, "left to the cluster"
-        return True, operators.disable_sources(self.api(), bool(asked["disableAllDefaultSources"]))
+        """Whether the default catalog sources are as meant, and the cluster has its own catalogs."""
+        asked, own = self.document.get("operatorHub"), self.document.get("resources")
+        said = "left to the cluster"
+        if asked is not None:
+            said = operators.disable_sources(self.api(), bool(asked["disableAllDefaultSources"]))
+        return True, f"{said}; own catalogs: {resources.ensure(self.api(), own)}" if own else said
 
     def nodes_late(self, why: str) -> report.Failed:
         """The failure of a machine that does not become Ready."""
@@ -114,6 +116,15 @@ class Run:
             in_service=SERVICES,
             remedy="see `oc get clusteroperators` and `oc describe clusteroperator NAME`, correct the cause, then run "
             "the update again; give the wait more minutes in the settings where the cluster is merely slow",
+        )
+
+    def catalogs_late(self, why: str) -> report.Failed:
+        """The failure of operator catalogs that the API does not take."""
+        return report.Failed(
+            f"the cluster does not take what is meant for its operator catalogs, {why}",
+            in_service="the cluster and every operator of it",
+            remedy="see above what the API says, and `oc get catalogsources -A`; correct the cause, then run the "
+            "update again",
         )
 
     def record(self) -> str:
@@ -141,7 +152,7 @@ def main(arguments: list[str], document: Any) -> None:
     _step(run, "nodes", run.nodes, run.nodes_late)
     _step(run, "operators", run.operators, run.operators_late)
     _step(run, "version", run.version, run.operators_late)
-    _step(run, "operator hub", run.hub, run.operators_late)
+    _step(run, "operator hub", run.hub, run.catalogs_late)
     with stages("requests"):
         left = run.admission.left()
         stages.detail = f"{len(left)} were left: see above" if left else "none were left"

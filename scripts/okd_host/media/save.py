@@ -28,7 +28,7 @@ from okd_host.mirror import client, payload, places, trouble
 from okd_host.mirror.client import Ended, Oc
 from okd_host.mirror.copying import amount, signed
 from okd_host.mirror.payload import Contents, Image, Release
-from okd_host.mirror.registry import Refused, concurrently
+from okd_host.mirror.registry import Refused, Unreached, concurrently
 from okd_host.mirror.source import Network
 
 STAGES = ("release", "space", "copy", "pack", "record")
@@ -101,7 +101,7 @@ class _Save:
                 for image, contents in zip(images, concurrently(self._contents, images)):
                     self.contents[image.digest] = contents
             except TROUBLE as error:
-                host = error.host if isinstance(error, Refused) else source.partition("/")[0]
+                host = error.host if isinstance(error, (Refused, Unreached)) else source.partition("/")[0]
                 raise trouble.failed(f"{asked['image']} cannot be read", str(error), host) from error
             self.stages.detail = f"{self.release.version}, {len(images)} images, {amount(self._total())}"
 
@@ -164,10 +164,13 @@ class _Save:
             fewer = [f"--max-per-registry={max(6 // 3**failures, 1)}"] if failures else []
             return signed(client.run([*argv, *fewer], self.oc.environment(), progress))
 
-        host = self.release.source.partition("/")[0]
-        what = "the release cannot be saved"
+        known = [image.source for image in (*self.release.images, *self.extra)]
         client.patiently(
-            once, self._have, self.attempts, what=what, diagnose=lambda text: (trouble.recognise(text), host)
+            once,
+            self._have,
+            self.attempts,
+            what="the release cannot be saved",
+            diagnose=lambda text: (trouble.recognise(text), trouble.host_in(text, [self.release.source, *known])),
         )
 
     def _entries(self) -> Iterator[tuple[str, str, bytes]]:

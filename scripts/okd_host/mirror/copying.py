@@ -128,6 +128,8 @@ def diagnosis(job: Job, survey: Survey) -> Callable[[str], tuple[trouble.Trouble
         found = trouble.recognise(message)
         pushing = job.host in message and not re.search(AT_SOURCE, message)
         # The mirror refuses what the upstream has sent.
-        return found, job.host if pushing and found.kind != "content" else job.source.partition("/")[0]
+        if pushing and found.kind != "content":
+            return found, job.host
+        return found, trouble.host_in(message, [job.source, *(image.source for image in survey.images)], job.host)
 
     return diagnose

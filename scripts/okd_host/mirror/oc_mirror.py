@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Sequence
 
 from okd_host import report
-from okd_host.mirror import payload, places
+from okd_host.mirror import catalogs, payload, places
 from okd_host.mirror.job import Job
 from okd_host.mirror.payload import Release
 
@@ -61,6 +61,7 @@ def prepare(job: Job, release: Release) -> tuple[list[str], dict[str, str]]:
     if not job.document.get("imageSet"):
         raise report.Failed("the document lacks imageSet", remedy="the engine oc-mirror needs it; see --help")
     os.makedirs(places.path(WORKSPACE, "cache"), exist_ok=True)
+    catalogs.forget()
     image_set = places.path(WORKSPACE, "imageset.yaml")
     # JSON is YAML.
     places.write(image_set, json.dumps(job.document["imageSet"], indent=1).encode() + b"\n", 0o600)

@@ -160,8 +160,14 @@ def check(release: Release, *, version: str | None, sources: Sequence[str]) -> N
         )
     strangers = sorted({image.source for image in release.images} - set(sources))
     if strangers:
+        own = release.source.partition("/")[0]
+        far = sorted({source.partition("/")[0] for source in strangers} - {own})
+        elsewhere = f"{release.source} is a mirror, then, and no source by itself: a release names its images by where "
+        elsewhere += f"they came from, and oc fetches them there. If the services host reaches {', '.join(far)}, "
         raise _wrong(
             f"the release takes images from {', '.join(strangers)}, which is not among the sources",
             "\n".join(f"{i.name} {i.source}@{i.digest}" for i in release.images if i.source in strangers),
-            "add it to release.sources in the settings: the cluster needs a mirror for each of them",
+            (elsewhere if far else "")
+            + "add it to release.sources in the settings: the cluster needs a mirror for each of them"
+            + ("; else load the release from removable media (release.media)" if far else ""),
         )

@@ -6,6 +6,7 @@ Owns the words by which oc, Python and the registry call the same trouble, and w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from okd_host import report
@@ -97,6 +98,17 @@ OTHER = Trouble(
 def recognise(text: str) -> Trouble:
     """The kind of trouble that `text` speaks of."""
     return next((one for one in MANY if re.search(one.pattern, text, re.IGNORECASE)), OTHER)
+
+
+def host_in(text: str, places: Sequence[str], besides: str = "") -> str:
+    """The server that a message of oc's is about, `besides` another: the first of `places` when it names none.
+
+    A name that is looked up, or the last address in it, says more than the image that was asked for.
+    """
+    asked = re.findall(r"lookup ([A-Za-z0-9.-]+)(?: on |:)", text) + re.findall(r"https?://([^/\s\"'?]+)", text)[::-1]
+    hosts = list(dict.fromkeys(place.partition("/")[0] for place in places))
+    known = [host for host in asked if host != besides] + [host for host in hosts if f"{host}/" in text]
+    return next((host for host in known if host != besides), hosts[0])
 
 
 def named(kind: str) -> Trouble:

@@ -6,7 +6,8 @@ Document: {"release": {"image", "digest", "version", "architecture"}, "sources":
 "attempts", "media": null | {"directory"}, "units": {"registry"}}.
 
 What is in the registry is asked of it by digest and hashed once; only what is missing or damaged is copied. A run over
-a complete mirror needs neither oc nor the upstream. Killed at any point, the next run goes on.
+a complete mirror needs neither oc nor the upstream. Killed at any point, the next run goes on. Where the image set has
+operator catalogs, the result holds the files with the objects by which a cluster finds them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from http.client import HTTPException
 from typing import Any
 
 from okd_host import files, limits, report, units
-from okd_host.mirror import client, copying, payload, places
+from okd_host.mirror import catalogs, client, copying, payload, places
 from okd_host.mirror.copying import amount
 from okd_host.mirror.job import Job
 from okd_host.mirror.payload import Image, Release
@@ -40,6 +41,7 @@ class _Run:
         self.surveys: dict[str, Survey] = {}
         self.copied = 0
         self.said = ""
+        self.catalogs: dict[str, str] = {}
 
     def tools(self) -> None:
         with self.stages("tools"):
@@ -140,7 +142,8 @@ class _Run:
     def copy(self, stage: str, kind: str) -> None:
         with self.stages(stage):
             survey = self.surveys[kind]
-            due = kind == "release" and not self.record.same_image_set()
+            lost = bool(catalogs.wanted(self.job)) and not catalogs.texts()
+            due = kind == "release" and (lost or not self.record.same_image_set())
             if not survey.lacking and not due:
                 there = f"nothing to copy: {len(survey.images)} images are there"
                 self.stages.detail = there if survey.images else "none asked for"
@@ -166,6 +169,10 @@ class _Run:
                         in_service="the images that are complete",
                         remedy=f"check the registry (dmesg, journalctl -u {self.job.unit}), then run the update again",
                     )
+            try:
+                self.catalogs = catalogs.found(self.job)
+            except TROUBLE as error:
+                raise self.job.unreachable("the operator catalogs cannot be looked at", error, self.job.host) from error
             images = sum(len(survey.images) for survey in self.surveys.values())
             self.stages.detail = f"{images} images asked for by digest, {len(self._sizes())} blobs, {self._amount()}"
 
@@ -204,6 +211,7 @@ class _Run:
             "copied": self.copied,
             "verified": signature["verified"],
             "signature": places.recall(places.path(signature["file"])) if signature["file"] else None,
+            **({"catalogs": self.catalogs} if self.catalogs else {}),
         }
 
 
