@@ -34,6 +34,7 @@ DOMAIN = "okd.lab.example"
 NODES = "/api/v1/nodes"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 OPERATORS = "/apis/config.openshift.io/v1/clusteroperators"
+ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 VERSIONS = "/apis/config.openshift.io/v1/clusterversions"
 Object = dict[str, Any]
 
@@ -266,6 +267,10 @@ class FakeApi:
         history = [{"state": done, "version": version, "image": "example/release@sha256:00"}]
         status = {"desired": {"version": version}, "history": history, "conditions": _conditions(states, message)}
         return self.add(f"{VERSIONS}/version", spec={}, status=status)
+
+    def etcd(self, **conditions: bool) -> Object:
+        """The etcd operator's object; a condition that is not given is not there, as in a cluster that is young."""
+        return self.add(ETCD, spec={}, status={"conditions": _conditions(conditions, "")})
 
     def config_map(self, namespace: str, name: str, **data: str) -> Object:
         return self.add(f"/api/v1/namespaces/{namespace}/configmaps/{name}", data=data)

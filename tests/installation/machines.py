@@ -113,6 +113,7 @@ def machines(agent: Any, monkeypatch: pytest.MonkeyPatch) -> Machines:
     """Every machine is on and can be logged in to; waits are short."""
     for module in ("waiting", "shell", "departure"):
         monkeypatch.setattr(agent.load(f"installation.{module}"), "POLL", 0.02)
+    for module in ("waiting", "shell"):
         monkeypatch.setattr(agent.load(f"installation.{module}"), "HEARTBEAT", 0.1)
     everything = [BOOTSTRAP, *CONTROL_PLANE, *COMPUTE]
     return Machines(agent.load("installation.shell"), agent.load("commands").Result, everything)

@@ -87,14 +87,6 @@ class Api:
         """Remove an object."""
         return self._ask("DELETE", path)
 
-    def ready(self) -> bool:
-        """Whether the API says of itself that it is ready."""
-        try:
-            self._ask("GET", "/readyz")
-        except (Silent, Refused):
-            return False
-        return True
-
     @contextmanager
     def kubeconfig(self) -> Iterator[str]:
         """The path of a kubeconfig that reaches the same API in the same way; in memory, and gone afterwards."""
