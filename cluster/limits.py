@@ -71,6 +71,7 @@ HANDOVER = Wait(1800, "static pods of the control plane, revision after revision
 RUNTIME_API = Wait(600, "HAProxy's own socket on the same host")
 MACHINE_SHELL = Wait(600, "a command on a machine over SSH: login included")
 MACHINE_LOGIN = Try(120, MACHINE_SHELL, "key exchange on an emulated processor; a machine that is off refuses at once")
+LEASE = Glance(40, "the cluster's own grace for a kubelet, which renews its lease every ten seconds")
 POWER_OFF = Wait(900, "a machine stops its services, each by its own limit")
 GOING_OFF = Try(30, POWER_OFF, "a machine that was told to go off may fall silent without a last word")
 NEIGHBOUR = Try(4.5, POWER_OFF, "the kernel asks three times, one second apart, then calls the address unreachable")

@@ -32,6 +32,7 @@ from tests.patience import PATIENCE_SECONDS
 
 DOMAIN = "okd.lab.example"
 NODES = "/api/v1/nodes"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 OPERATORS = "/apis/config.openshift.io/v1/clusteroperators"
 ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
@@ -237,7 +238,8 @@ class FakeApi:
         message: str = "",
         **spec: Any,
     ) -> Object:
-        """A Node by its machine's short name; `ready` None is Unknown."""
+        """A Node by its machine's short name, whose kubelet has just renewed its lease; `ready` None is Unknown."""
+        self.lease(name)
         labels = {"compute": {"worker": ""}, "control-plane": {"control-plane": "", "master": ""}}[role]
         status = {True: "True", False: "False", None: "Unknown"}[ready]
         return self.add(
@@ -249,6 +251,11 @@ class FakeApi:
                 "conditions": [{"type": "Ready", "status": status, "reason": "KubeletReady", "message": message}],
             },
         )
+
+    def lease(self, name: str, age: float = 0.0) -> Object:
+        """The lease of a node by its machine's short name, renewed `age` seconds ago."""
+        renewed = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - age))
+        return self.add(f"{LEASES}/{name}.{DOMAIN}", spec={"renewTime": renewed, "leaseDurationSeconds": 40})
 
     def request(self, name: str, pem: bytes, *, signer: str, user: str, groups: list[str], usages: list[str]) -> Object:
         """A certificate signing request as somebody filed it."""

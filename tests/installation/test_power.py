@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from tests.installation import machines as world
-from tests.installation.fake_api import DOMAIN, NODES, FakeApi, authority, b64
+from tests.installation.fake_api import DOMAIN, LEASES, NODES, FakeApi, authority, b64
 from tests.installation.machines import COMPUTE, CONTROL_PLANE, Machines, machines, result
 from tests.installation.test_approver import client, pem
 
 __all__ = ["machines"]
 MINUTE = 1 / 60
 SIGNER = "/api/v1/namespaces/openshift-kube-apiserver-operator/secrets/kube-apiserver-to-kubelet-signer"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 NAMES = [row["name"] for row in [*CONTROL_PLANE, *COMPUTE]]
 
 
@@ -261,6 +260,46 @@ def test_machines_that_were_off_for_long_are_let_in_anew_and_nobody_else(
     assert site.api.approval("own") == "Approved OkdLibvirtApproved"
     assert site.api.approval("foreign") == ""
     assert [one["name"] for one in result(capsys.readouterr().out)["left"]] == ["foreign"]
+
+
+def test_machines_whose_certificates_ran_out_while_all_were_off_come_back_by_themselves(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody stopped them: their Nodes read Ready, as etcd kept them, and each asks for a certificate."""
+    for name in NAMES:
+        site.api.lease(name, age=2 * 86400)
+        site.api.request(name, **client(pem(f"system:node:{name}.{DOMAIN}")))
+
+    def renew(method: str, path: str) -> None:
+        for name in NAMES if path == LEASES else ():
+            if site.api.approval(name):
+                site.api.lease(name)
+
+    site.api.after.append(renew)
+    site.agent.waits("LEASE", 0.5)
+    site.start()
+    shown = capsys.readouterr().out
+    assert "reads Ready, and whether it lives is not known yet" in shown
+    assert {site.api.approval(name) for name in NAMES} == {"Approved OkdLibvirtApproved"}
+    assert result(shown) == {"ready": 5, "uncordoned": [], "left": []}
+
+
+def test_a_start_does_not_count_a_machine_whose_node_merely_reads_ready(site: Site) -> None:
+    site.api.lease("compute-1", age=3600)
+    failed = site.fails("start", limitMinutes=MINUTE / 2)
+    assert "compute-1: it reads Ready, but its kubelet has not reported since" in failed.message
+
+
+def test_a_cluster_with_a_machine_that_merely_reads_ready_is_not_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.agent.load("installation.leases"), "POLL", 0.02)
+    site.agent.waits("LEASE", 0.2)
+    site.api.lease("compute-1", age=3600)
+    failed = site.fails("stop")
+    assert "compute-1" in failed.why
+    assert "compute-1: it reads Ready, but its kubelet has not reported since" in failed.message
+    assert site.machines.order == []
 
 
 def test_a_start_where_nothing_was_stopped_changes_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import ssl
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -56,6 +57,8 @@ class Api:
         self._data = _data(kubeconfig)
         self._context = _context(self._data)
         self._kept: _Connection | None = None
+        # When the server said its last answer, by its own clock.
+        self.date: float | None = None
 
     @classmethod
     def of(cls, where: Mapping[str, str], limit: float = limits.API_REQUEST.seconds) -> Api:
@@ -131,6 +134,7 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Silent(f"{self.address}:{self.port}: {_words(error)}") from error
+        self.date = _date(answer.getheader("Date"))
         if answer.status >= 500:
             connection.close()
             raise Silent(f"{method} {path}: {answer.status} {_message(content)}")
@@ -191,6 +195,13 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def _date(text: str | None) -> float | None:
+    """The moment in a Date header, in seconds since 1970."""
+    with suppress(TypeError, ValueError, IndexError):
+        return parsedate_to_datetime(text or "").timestamp()
+    return None
 
 
 def _words(error: Exception) -> str:

@@ -77,7 +77,7 @@ class Handover:
 
     def _read(self, etcd: Mapping[str, Any]) -> None:
         found = (etcd.get("status") or {}).get("conditions") or []
-        condition = next((one for one in found if one.get("type") == REMOVED), {})
+        condition: Mapping[str, Any] = next((one for one in found if one.get("type") == REMOVED), {})
         if condition.get("status") == "True":
             self._removed = True
         else:

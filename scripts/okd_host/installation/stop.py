@@ -21,7 +21,7 @@ from typing import Any
 
 from okd_host import files, report
 from okd_host.ignition.certificates import moment, validities
-from okd_host.installation import approver, nodes, power, shell
+from okd_host.installation import approver, leases, nodes, power, shell
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import COMPUTE, CONTROL_PLANE, Row, read
 
@@ -31,19 +31,19 @@ NOT_AFTER = "auth.openshift.io/certificate-not-after"
 DAY = 86400.0
 
 
-def _unwell(machines: Sequence[Row], known: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _unwell(machines: Sequence[Row], known: dict[str, dict[str, Any]], pulse: leases.Pulse) -> dict[str, str]:
     """Why each machine that is not Ready is not, by name."""
     found = {}
     for row in machines:
         node = known.get(row.fqdn)
         if node is None:
             found[row.name] = "has no Node"
-        elif not nodes.ready(node) and not power.stopping(node):
-            found[row.name] = nodes.why_not_ready(node)
+        elif not pulse.ready(node) and not power.stopping(node):
+            found[row.name] = pulse.why_not_ready(node)
     return found
 
 
-def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool) -> str:
+def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool, stages: report.Stages) -> str:
     """That the cluster can be stopped; what was found. Raises Failed."""
     if api is None:
         if force or os.path.exists(power.MARK):
@@ -54,7 +54,8 @@ def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool) -> s
             in_service="all machines: none was touched",
             remedy="start the cluster first; or stop it as it is, with force",
         )
-    unwell = _unwell(machines, power.by_fqdn(api))
+    pulse, known = leases.settled(api, stages.waiting)
+    unwell = _unwell(machines, known, pulse)
     if unwell and not force:
         raise report.Failed(
             f"{', '.join(unwell)} {'is' if len(unwell) == 1 else 'are'} not Ready: it may not come back from a stop",
@@ -155,7 +156,7 @@ def _stop(document: dict[str, Any], stages: report.Stages) -> tuple[list[str], f
         if api is None and _all_off(machines):
             stages.detail = "every machine is off already"
             return [row.name for row in machines], None
-        stages.detail = _check(api, why, machines, bool(document.get("force")))
+        stages.detail = _check(api, why, machines, bool(document.get("force")), stages)
     if api:
         with stages("certificates"):
             until = _good_until(api)
