@@ -335,8 +335,8 @@ def test_without_credentials_the_silence_is_explained(world: World) -> None:
 def test_a_node_that_merely_reads_ready_is_not_there_yet(world: World) -> None:
     world.api.node("compute-0", uuid=UUID)
     world.api.lease("compute-0", age=3600)
-    failed = world.fails()
-    assert "it reads Ready, but its kubelet has not reported since" in failed.why
+    with pytest.raises(world.agent.failed, match="it reads Ready, but its kubelet has not reported since"):
+        world.joins()
     world.document["limitMinutes"] = 10
-    meanwhile(world.api, lambda: world.api.lease("compute-0"))
-    world.joins()
+    with meanwhile(lambda: world.api.lease("compute-0") and None):
+        world.joins()

@@ -80,9 +80,8 @@ class Leave:
     def _quorum(self) -> None:
         if not nodes.control_plane(self.node):
             return
-        missing = [
-            nodes.name(one) for one in self._others() if nodes.control_plane(one) and nodes.name(one) not in self.living
-        ]
+        plane = {nodes.name(one) for one in self._others() if nodes.control_plane(one)}
+        missing = sorted(plane - self.living)
         if missing:
             raise report.Failed(
                 f"{self.row.name} cannot go while {', '.join(missing)} of the control plane is not Ready: etcd would "
