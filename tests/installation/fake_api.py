@@ -133,12 +133,16 @@ def _where(path: str) -> _Where:
 
 
 class FakeApi:
-    """`objects` by path; `asked` is (method, path) of every request; `fail` answers all with that status."""
+    """`objects` by path; `asked` is (method, path) of every request; `fail` answers all with that status.
+
+    `secrets_read` are the paths by which secrets were read whole.
+    """
 
     def __init__(self, host: str = "127.0.0.1", signer: Authority | None = None) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
         self.after: list[Callable[[str, str], None]] = []
+        self.secrets_read: list[str] = []
         self.fail = 0
         self.refuse: dict[tuple[str, str], int] = {}
         self.lock = threading.RLock()
@@ -397,6 +401,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 401, _status(401, "Unauthorized")
         else:
             status, answer = self.owner.answer(self.command, self.path, body, self.headers.get("Content-Type", ""))
+        if self.command == "GET" and "PartialObjectMetadataList" in self.headers.get("Accept", ""):
+            assert isinstance(answer, dict)
+            answer = {**answer, "items": [{"metadata": one["metadata"]} for one in answer.get("items", [])]}
+        elif self.command == "GET" and "/secrets" in self.path:
+            self.owner.secrets_read.append(self.path)
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")

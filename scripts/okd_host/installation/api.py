@@ -26,6 +26,8 @@ DATA = {
     name: re.compile(rf"^[ -]*{name}-data:\s*\"?([A-Za-z0-9+/=]+)", re.MULTILINE)
     for name in ("certificate-authority", "client-certificate", "client-key")
 }
+JSON = "application/json"
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PATCHES = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -74,6 +76,11 @@ class Api:
         """What is at `path`; `query` as the API names its parameters."""
         return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
 
+    def metadata(self, path: str) -> list[dict[str, Any]]:
+        """The objects of a collection without anything but their metadata: nothing secret is asked for."""
+        found = self._ask("GET", path, accept=METADATA)
+        return list(found.get("items") or [])
+
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make an object."""
         return self._ask("POST", path, body)
@@ -110,18 +117,20 @@ class Api:
         with _in_memory(json.dumps(document).encode()) as path:
             yield path
 
-    def _ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: Any = None, kind: str = JSON, accept: str = JSON) -> dict[str, Any]:
         # A connection that was kept may have been closed meanwhile: what may be asked twice is, on a new one.
         kept, self._kept = self._kept, None
         if kept and method == "GET":
             with suppress(Silent):
-                return self._once(kept, method, path, body, kind)
+                return self._once(kept, method, path, body, kind, accept)
         if kept:
             kept.close()
-        return self._once(_Connection(self), method, path, body, kind)
+        return self._once(_Connection(self), method, path, body, kind, accept)
 
-    def _once(self, connection: _Connection, method: str, path: str, body: Any, kind: str) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "User-Agent": "okd-host"}
+    def _once(
+        self, connection: _Connection, method: str, path: str, body: Any, kind: str, accept: str
+    ) -> dict[str, Any]:
+        headers = {"Accept": accept, "User-Agent": "okd-host"}
         if body is not None:
             headers["Content-Type"] = kind
         try:
