@@ -68,16 +68,6 @@ func (s *Store) RemoveMember(ctx context.Context, id string) error {
 	return s.atLeader(ctx, question{Verb: "remove", Member: Member{ID: id}})
 }
 
-// HandOver lets another member lead, if this one does. That none can yet is no error.
-func (s *Store) HandOver() {
-	if !s.IsLeader() {
-		return
-	}
-	if err := s.raft.LeadershipTransfer().Error(); err != nil {
-		s.options.Log("handing the leadership over: %v", err)
-	}
-}
-
 func (s *Store) atLeader(ctx context.Context, asked question) error {
 	var refused error
 	err := s.withLeader(ctx, func(ctx context.Context, leader string) error {
