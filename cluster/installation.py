@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster import boot, catalogs, load_balancer
 from cluster.ignition import api, publication
+from cluster.limits import HANDOVER
 from cluster.machines import Machine
 from cluster.site import MACHINE_CONFIG_PORT, Site
 
@@ -69,6 +70,11 @@ def bootstrap(site: Site, uuids: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def departure_minutes(site: Site) -> float:
+    """How long the departure waits for a control plane that does without the bootstrap."""
+    return max(site.settings.install.limits.bootstrap_minutes, HANDOVER.seconds / 60)
+
+
 def departure(site: Site, uuid: str) -> dict[str, Any]:
     """What `bootstrap-leave` reads; `uuid` of the bootstrap's domain."""
     without = site.after_bootstrap()
@@ -82,6 +88,7 @@ def departure(site: Site, uuid: str) -> dict[str, Any]:
         },
         "bundle": load_balancer.bundle(without).document({}, {}),
         "powerOff": True,
+        "limitMinutes": departure_minutes(site),
     }
 
 

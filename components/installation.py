@@ -18,7 +18,7 @@ from pulumi_command import remote
 
 from cluster import installation
 from cluster.before import BOOTSTRAPPED
-from cluster.limits import DELIVERY
+from cluster.limits import DELIVERY, POWER_OFF
 from cluster.machines import Machine as MachineRow
 from cluster.plan import Plan
 from components.host_command import Host, host_command, result
@@ -128,6 +128,7 @@ class Installation(pulumi.ComponentResource):
             identity.apply(lambda known: installation.departure(self._plan, known)),
             after=[complete],
             identity=identity,
+            minutes=installation.departure_minutes(self._plan) + (POWER_OFF.seconds + DELIVERY.seconds) / 60,
         )
         self.bootstrap = result(departed).apply(lambda _: {"state": BOOTSTRAPPED, "machine": True})
         members = [self._joined(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]

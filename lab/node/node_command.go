@@ -19,6 +19,7 @@ func nodeCommand(ctx context.Context, words []string) error {
 	flags.StringVar(&config.Hostname, "hostname", "", "full `name` of the machine")
 	flags.StringVar(&config.UUID, "uuid", "", "the machine's SMBIOS `UUID`")
 	flags.StringVar(&config.APIInt, "api-int", "", "`host:port` of the internal API, instead of the name server's answer")
+	flags.StringVar(&config.Late, "late", "", "`member=2-6,api=5-10`: seconds that the bootstrap's member and the third API are late")
 	if err := flags.Parse(words); err != nil {
 		return err
 	}

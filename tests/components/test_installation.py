@@ -191,6 +191,13 @@ def test_a_machine_leaves_by_draining_unless_its_services_host_goes_as_well(firs
         assert request.deleteBeforeReplace
 
 
+def test_the_departure_of_the_bootstrap_waits_thirty_minutes_at_least(run: Runner) -> None:
+    built = run("dev", lambda config: config.setdefault("install", {}).update(limits={"bootstrapMinutes": 5}))
+    assert document(built, "installation-bootstrap-departure")["limitMinutes"] == 30
+    timeout = built.requests["installation-bootstrap-departure"].customTimeouts.create
+    assert timeout == f"{30 * 60 + 900 + 3600 + 1800}s"
+
+
 def test_waits_have_their_own_limits(run: Runner) -> None:
     def patient(config: dict[str, Any]) -> None:
         config.setdefault("install", {})["limits"] = {"bootstrapMinutes": 111, "nodeMinutes": 77, "drainMinutes": 5}
@@ -198,6 +205,7 @@ def test_waits_have_their_own_limits(run: Runner) -> None:
     built = run("dev", patient)
     assert document(built, "installation-bootstrap-complete")["limits"]["bootstrapMinutes"] == 111
     assert document(built, "compute-0-join")["limitMinutes"] == 77
+    assert document(built, "installation-bootstrap-departure")["limitMinutes"] == 111
     assert document(built, "compute-0-join")["drainMinutes"] == 5
     timeouts = built.requests["compute-0-join"].customTimeouts
     assert (timeouts.create, timeouts.delete) == (f"{77 * 60 + 1800}s", f"{5 * 60 + 900 + 1800}s")

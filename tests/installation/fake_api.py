@@ -32,8 +32,10 @@ from tests.patience import PATIENCE_SECONDS
 
 DOMAIN = "okd.lab.example"
 NODES = "/api/v1/nodes"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 OPERATORS = "/apis/config.openshift.io/v1/clusteroperators"
+ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 VERSIONS = "/apis/config.openshift.io/v1/clusterversions"
 Object = dict[str, Any]
 
@@ -131,12 +133,16 @@ def _where(path: str) -> _Where:
 
 
 class FakeApi:
-    """`objects` by path; `asked` is (method, path) of every request; `fail` answers all with that status."""
+    """`objects` by path; `asked` is (method, path) of every request; `fail` answers all with that status.
+
+    `secrets_read` are the paths by which secrets were read whole.
+    """
 
     def __init__(self, host: str = "127.0.0.1", signer: Authority | None = None) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
         self.after: list[Callable[[str, str], None]] = []
+        self.secrets_read: list[str] = []
         self.fail = 0
         self.refuse: dict[tuple[str, str], int] = {}
         self.lock = threading.RLock()
@@ -236,7 +242,8 @@ class FakeApi:
         message: str = "",
         **spec: Any,
     ) -> Object:
-        """A Node by its machine's short name; `ready` None is Unknown."""
+        """A Node by its machine's short name, whose kubelet has just renewed its lease; `ready` None is Unknown."""
+        self.lease(name)
         labels = {"compute": {"worker": ""}, "control-plane": {"control-plane": "", "master": ""}}[role]
         status = {True: "True", False: "False", None: "Unknown"}[ready]
         return self.add(
@@ -248,6 +255,11 @@ class FakeApi:
                 "conditions": [{"type": "Ready", "status": status, "reason": "KubeletReady", "message": message}],
             },
         )
+
+    def lease(self, name: str, age: float = 0.0) -> Object:
+        """The lease of a node by its machine's short name, renewed `age` seconds ago."""
+        renewed = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - age))
+        return self.add(f"{LEASES}/{name}.{DOMAIN}", spec={"renewTime": renewed, "leaseDurationSeconds": 40})
 
     def request(self, name: str, pem: bytes, *, signer: str, user: str, groups: list[str], usages: list[str]) -> Object:
         """A certificate signing request as somebody filed it."""
@@ -266,6 +278,10 @@ class FakeApi:
         history = [{"state": done, "version": version, "image": "example/release@sha256:00"}]
         status = {"desired": {"version": version}, "history": history, "conditions": _conditions(states, message)}
         return self.add(f"{VERSIONS}/version", spec={}, status=status)
+
+    def etcd(self, **conditions: bool) -> Object:
+        """The etcd operator's object; a condition that is not given is not there, as in a cluster that is young."""
+        return self.add(ETCD, spec={}, status={"conditions": _conditions(conditions, "")})
 
     def config_map(self, namespace: str, name: str, **data: str) -> Object:
         return self.add(f"/api/v1/namespaces/{namespace}/configmaps/{name}", data=data)
@@ -385,6 +401,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 401, _status(401, "Unauthorized")
         else:
             status, answer = self.owner.answer(self.command, self.path, body, self.headers.get("Content-Type", ""))
+        if self.command == "GET" and "PartialObjectMetadataList" in self.headers.get("Accept", ""):
+            assert isinstance(answer, dict)
+            answer = {**answer, "items": [{"metadata": one["metadata"]} for one in answer.get("items", [])]}
+        elif self.command == "GET" and "/secrets" in self.path:
+            self.owner.secrets_read.append(self.path)
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")

@@ -63,7 +63,10 @@ def fetch(document: dict[str, Any], *paths: str) -> None:
 
 @dataclass
 class Machine:
-    """One that is on; `journal` answers journalctl, `stays` never goes off."""
+    """One that is on; `journal` answers journalctl, `stays` never goes off.
+
+    Its kubelet's certificates are good for so many days; one that is `mute` does not tell.
+    """
 
     name: str
     hostname: str = ""
@@ -71,6 +74,9 @@ class Machine:
     login: bool = True
     on: bool = True
     stays: bool = False
+    mute: bool = False
+    client_until: float = 30.0
+    serving_until: float = 30.0
     asked: list[str] = field(default_factory=list)
 
 
@@ -101,6 +107,12 @@ class Machines:
             found.on = found.stays
             self.order.append(found.name)
             return self._result(255, f"Connection to {machine.address} closed by remote host.")
+        if "openssl" in command and found.mute:
+            return self._result(1, "Could not open file")
+        if "openssl" in command:
+            ends = [time.gmtime(time.time() + days * 86400) for days in (found.client_until, found.serving_until)]
+            text = "".join(f"notAfter={time.strftime('%b %e %H:%M:%S %Y GMT', end)}\n" for end in ends)
+            return self._result(0, text)
         assert command == "true", command
         return self._result(0, "")
 
@@ -113,6 +125,7 @@ def machines(agent: Any, monkeypatch: pytest.MonkeyPatch) -> Machines:
     """Every machine is on and can be logged in to; waits are short."""
     for module in ("waiting", "shell", "departure"):
         monkeypatch.setattr(agent.load(f"installation.{module}"), "POLL", 0.02)
+    for module in ("waiting", "shell"):
         monkeypatch.setattr(agent.load(f"installation.{module}"), "HEARTBEAT", 0.1)
     everything = [BOOTSTRAP, *CONTROL_PLANE, *COMPUTE]
     return Machines(agent.load("installation.shell"), agent.load("commands").Result, everything)

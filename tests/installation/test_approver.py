@@ -199,7 +199,8 @@ FOREIGN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
 
 def approve(agent: Agent, api: FakeApi, **options: Any) -> Any:
     own = agent.load("installation.api").Api.of(api.where)
-    return agent.load("installation.approver").approve(own, rows(agent), **options)
+    pulse = options.pop("pulse", None) or agent.load("installation.leases").Pulse()
+    return agent.load("installation.approver").approve(own, rows(agent), pulse, **options)
 
 
 @pytest.mark.parametrize("case", GOOD)
@@ -252,6 +253,30 @@ def test_a_node_that_was_shut_down_for_its_rebuilding_is_not_taken_for_ready(age
         node["metadata"]["annotations"] = {"okd-libvirt/cordoned": "off b1"}
     api.request("csr-a", **client())
     assert approve(agent, api).approved
+
+
+def test_a_node_that_merely_reads_ready_is_let_in_once_it_was_watched_and_gave_no_sign_of_life(
+    agent: Agent, api: FakeApi
+) -> None:
+    """After a long outage every Node reads Ready out of etcd, and asks for the certificate that has run out."""
+    api.node("compute-0", uuid="a")
+    api.lease("compute-0", age=3 * 86400)
+    api.request("csr-a", **client())
+    pulse = agent.load("installation.leases").Pulse()
+    left = approve(agent, api, pulse=pulse).left
+    assert "whether it lives is not known yet" in left[0].reason
+    agent.waits("LEASE", 0)
+    assert approve(agent, api, pulse=pulse).approved
+
+
+def test_a_node_whose_clock_is_wrong_lives_when_its_lease_is_renewed(agent: Agent, api: FakeApi) -> None:
+    api.node("compute-0", uuid="a")
+    api.lease("compute-0", age=3 * 86400)
+    api.request("csr-a", **client())
+    pulse = agent.load("installation.leases").Pulse()
+    approve(agent, api, pulse=pulse)
+    api.lease("compute-0", age=3 * 86400 - 10)
+    assert "is Ready already" in approve(agent, api, pulse=pulse).left[0].reason
 
 
 def test_only_the_machines_that_are_looked_for_are_approved(agent: Agent, api: FakeApi) -> None:

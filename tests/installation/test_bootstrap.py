@@ -218,6 +218,15 @@ def test_a_machine_that_does_not_become_ready_is_named_with_what_holds_it(site: 
     assert "cluster/nodes.json" in gathered(failed.remedy)
 
 
+def test_a_control_plane_machine_that_merely_reads_ready_is_not_counted(site: Site) -> None:
+    site.booted()
+    site.joined()
+    site.api.lease("control-plane-1", age=3600)
+    failed = site.fails()
+    assert "control-plane-1 is not Ready" in failed.why
+    assert "its kubelet has not reported since" in failed.why
+
+
 def test_the_control_planes_requests_are_approved_and_no_other(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     declared = site.agent.load("installation.declare")
     declared.main([], {"machines": [*CONTROL_PLANE, *COMPUTE]})

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from tests.installation.fake_api import DOMAIN, FakeApi, authority, pointer
+from tests.installation.fake_api import DOMAIN, ETCD, FakeApi, authority, pointer
 from tests.installation.machines import BOOTSTRAP, CONTROL_PLANE, Machines, machines, result, uuid, when_said
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 __all__ = ["machines"]
+SOON = 0.01
 
 
 class ConfigServer:
@@ -74,6 +75,7 @@ class Site:
             own.stop()
             own.port = api.port
             own.start()
+            own.etcd(EtcdMembersAvailable=True, EtcdBootstrapMemberRemoved=True)
             self.apis.append(own)
         first = ConfigServer(CONTROL_PLANE[0]["address"])
         self.configs = [first, *(ConfigServer(row["address"], first.port) for row in CONTROL_PLANE[1:])]
@@ -97,6 +99,7 @@ class Site:
             "loadBalancer": {"socket": "/run/haproxy.sock", "backends": ["api", "machine-config"]},
             "bundle": {"service": "load-balancer"},
             "powerOff": True,
+            "limitMinutes": 10,
             **other,
         }
 
@@ -127,25 +130,27 @@ def test_it_leaves_the_load_balancer_and_switches_itself_off(site: Site, capsys:
     assert result(capsys.readouterr().out) == {"poweredOff": True}
 
 
-def test_nothing_is_changed_while_the_control_plane_needs_it(site: Site, agent: Any) -> None:
-    agent.waits("HANDOVER", 0.3)
-    site.apis[1].fail = 500
+def refused(site: Site, agent: Any) -> Any:
+    """The failure of a departure that waits in vain, and touches nothing."""
     with pytest.raises(agent.failed) as caught:
-        site.leave()
+        site.leave(limitMinutes=SOON)
     assert caught.value.stage == "1/3 control plane"
-    assert "control-plane-1 cannot do without the bootstrap yet" in caught.value.why
-    assert "/readyz" in caught.value.message
     assert "nothing was changed" in caught.value.in_service
-    assert f"ssh core@{CONTROL_PLANE[1]['address']}" in caught.value.remedy
     assert not [line for line in site.said if line.startswith("set")]
     assert (site.delivered, site.machines.order) == ([], [])
+    return caught.value
+
+
+def test_nothing_is_changed_while_the_control_plane_needs_it(site: Site, agent: Any) -> None:
+    site.apis[1].fail = 500
+    failed = refused(site, agent)
+    assert "control-plane-1 cannot do without the bootstrap yet" in failed.why
+    assert "/readyz" in failed.message
+    assert f"ssh core@{CONTROL_PLANE[1]['address']}" in failed.remedy
 
 
 @pytest.mark.parametrize("fault", ["silent", "unwell", "another's certificate"])
-def test_a_machine_that_serves_no_machine_config_holds_it_back(
-    site: Site, agent: Any, fault: str, tmp_path: Path
-) -> None:
-    agent.waits("HANDOVER", 0.3)
+def test_a_machine_that_serves_no_machine_config_holds_it_back(site: Site, agent: Any, fault: str) -> None:
     if fault == "silent":
         site.configs[2].close()
     elif fault == "unwell":
@@ -153,20 +158,64 @@ def test_a_machine_that_serves_no_machine_config_holds_it_back(
     else:
         text = pointer("master", authority().pem.decode()).replace("api-int.", "other.")
         (agent.release / "install" / "master.ign").write_text(text.replace(":22623/", f":{site.configs[0].port}/"))
-    with pytest.raises(agent.failed) as caught:
-        site.leave()
-    assert "control-plane-2" in caught.value.why
-    assert f"port {site.configs[0].port}" in caught.value.message
-    assert (site.delivered, site.machines.order) == ([], [])
+    failed = refused(site, agent)
+    assert "control-plane-2" in failed.why
+    assert f"port {site.configs[0].port}" in failed.message
+
+
+@pytest.mark.parametrize("state", ["no such condition", "not removed", "no object", "silent"])
+def test_nothing_is_touched_until_the_cluster_says_that_the_bootstraps_etcd_member_is_removed(
+    site: Site, agent: Any, state: str
+) -> None:
+    for own in site.apis:
+        if state == "silent":
+            own.refuse[("GET", ETCD)] = 503
+        elif state == "no object":
+            del own.objects[ETCD]
+        else:
+            own.etcd(**({"EtcdBootstrapMemberRemoved": False} if state == "not removed" else {}))
+    failed = refused(site, agent)
+    assert "etcd" in failed.message
+    assert "member of etcd" in failed.why
+
+
+def test_the_member_of_etcd_is_waited_for_and_one_machine_that_knows_is_enough(
+    site: Site, agent: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for own in site.apis:
+        own.etcd()
+    remove = {"still a member of etcd": lambda: site.apis[2].etcd(EtcdBootstrapMemberRemoved=True)}
+    when_said(agent, monkeypatch, remove)
+    site.leave()
+    assert "API 3 of 3; machine config 3 of 3; the bootstrap's etcd member is removed" in capsys.readouterr().out
+    assert site.machines.order == ["bootstrap"]
+
+
+def test_what_has_answered_once_may_be_away_for_its_next_revision(
+    site: Site, agent: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apis[2].fail = 500
+    site.configs[0].status = 503
+
+    def swap() -> None:
+        site.apis[2].fail, site.apis[0].fail = 0, 500
+        site.configs[0].status, site.configs[2].status = 200, 503
+
+    when_said(agent, monkeypatch, {"API 2 of 3; machine config 2 of 3": swap})
+    site.leave()
+    shown = capsys.readouterr().out
+    assert "control-plane-0: machine config: port" in shown
+    assert "control-plane-2: its API is not ready" in shown
+    assert site.machines.order == ["bootstrap"]
 
 
 def test_a_control_plane_that_is_about_to_be_ready_is_waited_for(
     site: Site, agent: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.apis[0].fail = 503
-    when_said(agent, monkeypatch, {"waiting for control-plane-0": lambda: setattr(site.apis[0], "fail", 0)})
+    when_said(agent, monkeypatch, {"control-plane-0: its API": lambda: setattr(site.apis[0], "fail", 0)})
     site.leave()
-    assert "waiting for control-plane-0" in capsys.readouterr().out
+    assert "still waiting: API 2 of 3" in capsys.readouterr().out
     assert site.machines.order == ["bootstrap"]
 
 

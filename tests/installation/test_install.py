@@ -105,6 +105,11 @@ def test_a_machine_that_is_not_ready_is_named_with_its_last_words(site: Site, ma
     assert not site.installed
 
 
+def test_a_machine_that_merely_reads_ready_is_not_counted(site: Site) -> None:
+    site.api.lease("control-plane-1", age=3600)
+    assert "control-plane-1: it reads Ready, but its kubelet has not reported since" in site.fails().message
+
+
 def test_operators_that_are_not_available_are_named_with_their_messages(site: Site) -> None:
     site.api.operator("ingress", available=False, message="no router\nis ready")
     site.api.operator("console", available=False, message="route is not there")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.installation.conftest import Agent
-from tests.installation.fake_api import DOMAIN, NODES, REQUESTS, FakeApi
+from tests.installation.fake_api import DOMAIN, LEASES, NODES, REQUESTS, FakeApi
 from tests.installation.test_approver import client, pem, serving
 
 UUID = "6f2c1a2e-0000-4000-8000-000000000020"
@@ -149,10 +149,10 @@ def test_a_machine_is_followed_from_its_lease_until_it_is_ready(
     assert result(shown) == {"ready": True, "node": FQDN, "left": []}
 
 
-def test_a_machine_that_is_ready_already_takes_one_request(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_machine_that_is_ready_already_takes_two_requests(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.api.node("compute-0", uuid=UUID)
     world.joins()
-    assert world.api.asked == [("GET", NODE)]
+    assert world.api.asked == [("GET", NODE), ("GET", f"{LEASES}/{FQDN}")]
     assert result(capsys.readouterr().out)["ready"] is True
 
 
@@ -329,4 +329,14 @@ def test_without_credentials_the_silence_is_explained(world: World) -> None:
     world.journals["haproxy.service"].append(SESSION)
     (world.agent.release / "install").rename(world.agent.release / "elsewhere")
     with pytest.raises(world.agent.failed, match="no credentials of a cluster on this host"):
+        world.joins()
+
+
+def test_a_node_that_merely_reads_ready_is_not_there_yet(world: World) -> None:
+    world.api.node("compute-0", uuid=UUID)
+    world.api.lease("compute-0", age=3600)
+    with pytest.raises(world.agent.failed, match="it reads Ready, but its kubelet has not reported since"):
+        world.joins()
+    world.document["limitMinutes"] = 10
+    with meanwhile(lambda: world.api.lease("compute-0") and None):
         world.joins()

@@ -221,6 +221,20 @@ def test_no_control_plane_machine_goes_while_another_is_not_ready(world: World, 
     assert world.steps == world.drained() == []
 
 
+def test_no_control_plane_machine_goes_while_another_merely_reads_ready(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.agent.load("installation.leases"), "POLL", 0.02)
+    world.agent.waits("LEASE", 0.2)
+    world.api.lease("control-plane-0", age=3600)
+    world.api.node("control-plane-2", role="control-plane", uuid="c2")
+    row = {**world.row, "name": "control-plane-2", "fqdn": f"control-plane-2.{DOMAIN}", "uuid": "c2"}
+    with pytest.raises(world.agent.failed, match=f"while control-plane-0.{DOMAIN} of the control plane"):
+        world.leaves(**row)
+    assert world.api.changes() == []
+    assert world.steps == world.drained() == []
+
+
 def test_a_compute_machine_may_go_while_a_control_plane_machine_is_not_ready(world: World) -> None:
     world.api.node("control-plane-1", role="control-plane", uuid="c1", ready=False)
     world.leaves()

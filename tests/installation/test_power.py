@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tests.installation import machines as world
-from tests.installation.fake_api import DOMAIN, NODES, FakeApi, authority, b64
+from tests.installation.fake_api import DOMAIN, LEASES, NODES, FakeApi
 from tests.installation.machines import COMPUTE, CONTROL_PLANE, Machines, machines, result
 from tests.installation.test_approver import client, pem
 
 __all__ = ["machines"]
 MINUTE = 1 / 60
-SIGNER = "/api/v1/namespaces/openshift-kube-apiserver-operator/secrets/kube-apiserver-to-kubelet-signer"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+SECRETS = "/api/v1/namespaces/openshift-kube-apiserver-operator/secrets"
+SIGNER = f"{SECRETS}/kube-apiserver-to-kubelet-signer"
 NAMES = [row["name"] for row in [*CONTROL_PLANE, *COMPUTE]]
 
 
@@ -38,9 +38,9 @@ class Site:
         role = "control-plane" if name.startswith("control") else "compute"
         self.api.node(name, role=role, **{"boot": f"first of {name}", **other})
 
-    def signer(self, days: float) -> str:
+    def signer(self, days: float, name: str = "kube-apiserver-to-kubelet-signer") -> str:
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86400))
-        self.api.add(SIGNER, metadata={"annotations": {"auth.openshift.io/certificate-not-after": until}})
+        self.api.add(f"{SECRETS}/{name}", metadata={"annotations": {"auth.openshift.io/certificate-not-after": until}})
         return until
 
     def stop(self, **other: Any) -> None:
@@ -92,27 +92,55 @@ def test_it_says_how_long_certificates_stay_good(site: Site, capsys: pytest.Capt
     assert "WARNING" not in shown
 
 
-def test_a_young_cluster_is_warned_of(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    site.signer(0.5)
+@pytest.mark.parametrize("kind", ["client", "serving"])
+def test_the_first_end_of_all_certificates_counts_not_the_signers(
+    site: Site, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    site.signer(365)
+    setattr(site.machines["compute-1"], f"{kind}_until", 0.5)
     site.stop()
-    assert "WARNING: off for longer" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"WARNING: then the kubelet's {kind} certificate of compute-1 ends: off for longer" in shown
+    assert "as cluster-start (make start) does for declared machines" in shown
+    assert "authority of API servers towards kubelets" in shown
+    assert "365.0 days" in shown
+    until = calendar.timegm(time.strptime(result(shown)["certificatesUntil"], "%Y-%m-%dT%H:%M:%SZ"))
+    assert 11 * 3600 < until - time.time() < 13 * 3600
 
 
-def test_without_the_signer_the_machines_own_certificates_tell(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    del site.api.objects[SIGNER]
-    certificate = authority().pair("system:node:compute-0", "system:nodes").certificate
-    site.api.add(
-        "/apis/certificates.k8s.io/v1/certificatesigningrequests/one",
-        spec={"username": ""},
-        status={"certificate": b64(certificate), "conditions": [{"type": "Approved", "reason": ""}]},
-    )
+def test_certificates_of_the_control_plane_count_but_no_copies_and_none_that_nobody_uses(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.signer(20, "aggregator-client-signer")
+    site.signer(2, "localhost-serving-cert-certkey-7")
+    site.signer(-3, "node-system-admin-client")
     site.stop()
-    until = calendar.timegm(time.strptime(result(capsys.readouterr().out)["certificatesUntil"], "%Y-%m-%dT%H:%M:%SZ"))
-    assert 23 * 3600 < until - time.time() < 25 * 3600
+    shown = capsys.readouterr().out
+    assert "control plane: aggregator-client-signer " in shown
+    assert "(20.0 days): start the cluster before" in shown
+
+
+def test_no_key_is_read_to_learn_when_a_certificate_ends(site: Site) -> None:
+    site.stop()
+    assert site.api.secrets_read == []
+    asked = [one for machine in site.machines.known.values() for one in machine.asked if "pem" in one]
+    assert asked
+    assert all(part.startswith("sudo openssl x509 -noout -enddate") for one in asked for part in one.split(" && "))
+
+
+def test_what_cannot_be_learned_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.api.refuse[("GET", "/api/v1/namespaces/openshift-etcd/secrets")] = 403
+    site.machines["compute-1"].mute = True
+    site.stop()
+    shown = capsys.readouterr().out
+    assert "nothing tells the end of certificates in openshift-etcd (403" in shown
+    assert "the kubelet's certificates of compute-1" in shown
 
 
 def test_when_nothing_tells_it_says_so(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     del site.api.objects[SIGNER]
+    for one in site.machines.known.values():
+        one.mute = True
     site.stop()
     shown = capsys.readouterr().out
     assert "nothing tells how long" in shown
@@ -261,6 +289,46 @@ def test_machines_that_were_off_for_long_are_let_in_anew_and_nobody_else(
     assert site.api.approval("own") == "Approved OkdLibvirtApproved"
     assert site.api.approval("foreign") == ""
     assert [one["name"] for one in result(capsys.readouterr().out)["left"]] == ["foreign"]
+
+
+def test_machines_whose_certificates_ran_out_while_all_were_off_come_back_by_themselves(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody stopped them: their Nodes read Ready, as etcd kept them, and each asks for a certificate."""
+    for name in NAMES:
+        site.api.lease(name, age=2 * 86400)
+        site.api.request(name, **client(pem(f"system:node:{name}.{DOMAIN}")))
+
+    def renew(method: str, path: str) -> None:
+        for name in NAMES if path == LEASES else ():
+            if site.api.approval(name):
+                site.api.lease(name)
+
+    site.api.after.append(renew)
+    site.agent.waits("LEASE", 0.5)
+    site.start()
+    shown = capsys.readouterr().out
+    assert "reads Ready, and whether it lives is not known yet" in shown
+    assert {site.api.approval(name) for name in NAMES} == {"Approved OkdLibvirtApproved"}
+    assert result(shown) == {"ready": 5, "uncordoned": [], "left": []}
+
+
+def test_a_start_does_not_count_a_machine_whose_node_merely_reads_ready(site: Site) -> None:
+    site.api.lease("compute-1", age=3600)
+    failed = site.fails("start", limitMinutes=MINUTE / 2)
+    assert "compute-1: it reads Ready, but its kubelet has not reported since" in failed.message
+
+
+def test_a_cluster_with_a_machine_that_merely_reads_ready_is_not_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.agent.load("installation.leases"), "POLL", 0.02)
+    site.agent.waits("LEASE", 0.2)
+    site.api.lease("compute-1", age=3600)
+    failed = site.fails("stop")
+    assert "compute-1" in failed.why
+    assert "compute-1: it reads Ready, but its kubelet has not reported since" in failed.message
+    assert site.machines.order == []
 
 
 def test_a_start_where_nothing_was_stopped_changes_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

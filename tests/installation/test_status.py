@@ -111,6 +111,14 @@ def test_a_node_tells_for_its_machine(site: Site, ready: bool | None, on: bool, 
     assert ready or "from the kubelet" in found["detail"]
 
 
+def test_a_node_that_merely_reads_ready_is_not_shown_as_ready(site: Site) -> None:
+    site.api.node("compute-0")
+    site.api.lease("compute-0", age=3600)
+    found = site.machine("compute-0")
+    assert found["stage"] == "NotReady"
+    assert f"has not reported since {found['since']}" in found["detail"]
+
+
 def test_a_cordoned_node_is_said_to_be(site: Site) -> None:
     site.api.node("compute-0", unschedulable=True)
     assert site.machine("compute-0")["detail"] == "takes no new pods"

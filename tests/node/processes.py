@@ -33,7 +33,10 @@ Document = dict[str, Any]
 
 
 class Cluster:
-    """Machines, load balancer and registry below `directory`. `argv` puts a command where they run (namespaces, say)."""
+    """Machines, load balancer and registry below `directory`. `argv` puts a command where they run (namespaces, say).
+
+    `late` is how many seconds the bootstrap's member of the store and the third API are late, as "member=2-6,api=5-10".
+    """
 
     def __init__(
         self,
@@ -42,9 +45,10 @@ class Cluster:
         control_plane: int = 3,
         compute: int = 2,
         manifests: Mapping[str, str] | None = None,
+        late: str = "",
         argv: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
-        self.directory, self.argv = directory, argv
+        self.directory, self.argv, self.late = directory, argv, late
         directory.mkdir(parents=True, exist_ok=True)
         self.lock, self.network = _network()
         self.programs: list[subprocess.Popen[bytes]] = []
@@ -113,6 +117,7 @@ class Cluster:
         ignite += ["--api-int", self.balancer]
         words = [str(self.binary), "node", "--root", str(machine.root), "--address", machine.address]
         words += ["--hostname", machine.fqdn, "--uuid", machine.uuid, "--api-int", f"{self.balancer}:6443"]
+        words += [f"--late={self.late}"]
         script = f"{' '.join(ignite)} && exec {' '.join(words)}"
         machine.process = self._popen(["sh", "-c", script])
 
@@ -204,6 +209,11 @@ class Cluster:
     def bootstrap_complete(self) -> bool:
         words = ["get", "configmap", "-n", "kube-system", "bootstrap", "-o", "jsonpath={.data.status}"]
         return self.oc(*words, check=False) == "complete"
+
+    def member_removed(self) -> bool:
+        """Whether the cluster says that the bootstrap's member of the store is removed."""
+        path = 'jsonpath={.status.conditions[?(@.type=="EtcdBootstrapMemberRemoved")].status}'
+        return self.oc("get", "etcds.operator.openshift.io", "cluster", "-o", path, check=False) == "True"
 
     def available(self) -> bool:
         path = 'jsonpath={.status.conditions[?(@.type=="Available")].status}'

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.asking import api_of, condition, ingress, machine_config, secured
+from tests.node.asking import api_of, condition, ingress, machine_config, open_ports, secured
 from tests.node.processes import DOMAIN, VERSION, Cluster
 from tests.patience import PATIENCE_SECONDS
 
@@ -27,9 +27,19 @@ def test_the_real_installer_waits_for_the_bootstrap_and_for_the_installation(who
     assert f"https://console-openshift-console.apps.{DOMAIN}" in whole.complete.stderr
 
 
-def test_the_bootstrap_is_complete_only_after_it_serves_nothing_any_more(whole: Any) -> None:
-    assert whole.at_complete == []
-    assert "bootkube.service complete" in whole.machines["bootstrap"].log()
+def test_a_complete_bootstrap_serves_no_api_and_its_member_of_the_store_goes_later(whole: Any) -> None:
+    assert not {6443, 22623} & set(whole.at_complete)
+    bootstrap = whole.machines["bootstrap"]
+    whole.until("its member stops", lambda: open_ports(bootstrap.address) == [])
+    told, removed = bootstrap.log().split("bootkube.service complete")
+    assert "API and machine config are stopped" in told
+    assert "this member is removed" in removed
+
+
+def test_the_bootstrap_is_complete_at_two_machines_and_the_third_is_late(whole: Cluster) -> None:
+    assert "2 are enough" in whole.machines["bootstrap"].log()
+    late = [one.name for one in whole.of_role("control-plane") if "the third API server is late" in one.log()]
+    assert len(late) == 1
 
 
 def test_every_machine_is_a_node_with_its_own_uuid_and_address(whole: Cluster) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_one_machine_alone_is_a_cluster_whatever_power_cuts_the_bootstrap_sees(t
         made.start_services()
         for name in made.machines:
             made.start(name)
-        cuts = ["Starting etcd", "Waiting for 1 control-plane", "is a member of the store", "leaving the store"]
+        cuts = ["Starting etcd", "Waiting for 1 control-plane", "is a member of the store", "bootkube.service complete"]
         for words in cuts:
             made.until(words, lambda words=words: words in before.log(), approving=True)
             made.power_off(before.name)
@@ -62,6 +63,25 @@ def test_one_machine_alone_is_a_cluster_whatever_power_cuts_the_bootstrap_sees(t
         for name in made.machines:
             made.start(name)
         made.until("it is back", lambda: all_ready(made) and ingress(made.balancer))
+
+
+def test_a_bootstrap_that_goes_before_its_member_is_removed_takes_the_majority_of_a_single_machine(
+    tmp_path: Path,
+) -> None:
+    with cluster(tmp_path / "early", control_plane=1, compute=0, late="member=20") as made:
+        write = ["annotate", "nodes", "--all", "--overwrite", "--request-timeout=20s", "lab/written=yes"]
+        made.begin()
+        made.until("bootstrap complete", made.bootstrap_complete, approving=True)
+        assert not made.member_removed()
+        made.power_off("bootstrap")
+        made.until("nothing can be written", lambda: "annotated" not in made.oc(*write, check=False))
+        # Longer than the member would have stayed: nobody is left who could remove it.
+        time.sleep(30)
+        assert "annotated" not in made.oc(*write, check=False)
+        made.start("bootstrap")
+        made.until("it is removed, now that both are there", made.member_removed)
+        made.power_off("bootstrap")
+        made.until("the machine does without it", lambda: "annotated" in made.oc(*write, check=False))
 
 
 def test_a_bootstrap_without_its_registry_says_so_and_goes_on_when_it_answers(tmp_path: Path) -> None:

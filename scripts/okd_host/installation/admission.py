@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from okd_host import report
-from okd_host.installation import approver, declare
+from okd_host.installation import approver, declare, leases
 from okd_host.installation.api import Api
 from okd_host.installation.rows import Row
 
@@ -17,17 +17,21 @@ KINDS = {"client": "its client certificate is approved", "serving": "both certif
 
 
 class Admission:
-    """The requests of `machines`; those of other declared machines are none of this wait's business."""
+    """The requests of `machines`; those of other declared machines are none of this wait's business.
+
+    `pulse` is what the nodes' leases told over the wait.
+    """
 
     def __init__(self, machines: Collection[Row]) -> None:
         self._names = {row.name for row in machines}
         self._declared = {row.fqdn: row for row in [*(declare.read() or []), *machines]}.values()
         self._approved: dict[str, str] = {}
         self._left: dict[str, approver.Left] = {}
+        self.pulse = leases.Pulse()
 
     def approve(self, api: Api) -> None:
         """Approve what is pending and right; say what is new. Raises Silent or Refused."""
-        found = approver.approve(api, self._declared, only=self._names)
+        found = approver.approve(api, self._declared, self.pulse, only=self._names)
         for one in found.approved:
             self._approved[one.machine] = one.kind
             report.say(f"  approved {one.name}: the {one.kind} certificate of {one.machine}")

@@ -15,6 +15,7 @@ import ssl
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -25,6 +26,8 @@ DATA = {
     name: re.compile(rf"^[ -]*{name}-data:\s*\"?([A-Za-z0-9+/=]+)", re.MULTILINE)
     for name in ("certificate-authority", "client-certificate", "client-key")
 }
+JSON = "application/json"
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PATCHES = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -56,6 +59,8 @@ class Api:
         self._data = _data(kubeconfig)
         self._context = _context(self._data)
         self._kept: _Connection | None = None
+        # When the server said its last answer, by its own clock.
+        self.date: float | None = None
 
     @classmethod
     def of(cls, where: Mapping[str, str], limit: float = limits.API_REQUEST.seconds) -> Api:
@@ -70,6 +75,11 @@ class Api:
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """What is at `path`; `query` as the API names its parameters."""
         return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def metadata(self, path: str) -> list[dict[str, Any]]:
+        """The objects of a collection without anything but their metadata: nothing secret is asked for."""
+        found = self._ask("GET", path, accept=METADATA)
+        return list(found.get("items") or [])
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make an object."""
@@ -86,14 +96,6 @@ class Api:
     def delete(self, path: str) -> dict[str, Any]:
         """Remove an object."""
         return self._ask("DELETE", path)
-
-    def ready(self) -> bool:
-        """Whether the API says of itself that it is ready."""
-        try:
-            self._ask("GET", "/readyz")
-        except (Silent, Refused):
-            return False
-        return True
 
     @contextmanager
     def kubeconfig(self) -> Iterator[str]:
@@ -115,18 +117,20 @@ class Api:
         with _in_memory(json.dumps(document).encode()) as path:
             yield path
 
-    def _ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: Any = None, kind: str = JSON, accept: str = JSON) -> dict[str, Any]:
         # A connection that was kept may have been closed meanwhile: what may be asked twice is, on a new one.
         kept, self._kept = self._kept, None
         if kept and method == "GET":
             with suppress(Silent):
-                return self._once(kept, method, path, body, kind)
+                return self._once(kept, method, path, body, kind, accept)
         if kept:
             kept.close()
-        return self._once(_Connection(self), method, path, body, kind)
+        return self._once(_Connection(self), method, path, body, kind, accept)
 
-    def _once(self, connection: _Connection, method: str, path: str, body: Any, kind: str) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "User-Agent": "okd-host"}
+    def _once(
+        self, connection: _Connection, method: str, path: str, body: Any, kind: str, accept: str
+    ) -> dict[str, Any]:
+        headers = {"Accept": accept, "User-Agent": "okd-host"}
         if body is not None:
             headers["Content-Type"] = kind
         try:
@@ -139,6 +143,7 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Silent(f"{self.address}:{self.port}: {_words(error)}") from error
+        self.date = _date(answer.getheader("Date"))
         if answer.status >= 500:
             connection.close()
             raise Silent(f"{method} {path}: {answer.status} {_message(content)}")
@@ -199,6 +204,13 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def _date(text: str | None) -> float | None:
+    """The moment in a Date header, in seconds since 1970."""
+    with suppress(TypeError, ValueError, IndexError):
+        return parsedate_to_datetime(text or "").timestamp()
+    return None
 
 
 def _words(error: Exception) -> str:

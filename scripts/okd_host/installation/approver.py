@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from okd_host.installation import csr, nodes
+from okd_host.installation import csr, leases, nodes
 from okd_host.installation.api import Api, Refused, segment
+from okd_host.installation.leases import Pulse
 from okd_host.installation.rows import BOOTSTRAP, Row
 
 PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -64,9 +65,10 @@ class Unfit(Exception):
     """A request is not one that is approved; the reason, for the reader."""
 
 
-def approve(api: Api, declared: Iterable[Row], *, only: set[str] | None = None) -> Round:
+def approve(api: Api, declared: Iterable[Row], pulse: Pulse, *, only: set[str] | None = None) -> Round:
     """Approve every pending request that a declared machine must have made, or only those of the machines named.
 
+    `pulse` is of this wait: who reads Ready and was not seen alive in it needs a certificate, who lives does not.
     Raises Silent, or Refused when this is not allowed.
     """
     found = Round([], [], [])
@@ -74,7 +76,7 @@ def approve(api: Api, declared: Iterable[Row], *, only: set[str] | None = None) 
     if not pending:
         return found
     machines = {row.fqdn: row for row in declared if row.role != BOOTSTRAP}
-    ready = {nodes.name(node) for node in nodes.every(api) if nodes.ready(node)}
+    ready = {name: pulse.state(name) for name, node in pulse.nodes(api).items() if nodes.ready(node)}
     for request in pending:
         name = _shown(request["metadata"]["name"])
         try:
@@ -94,7 +96,7 @@ def _pending(request: Mapping[str, Any]) -> bool:
     return not status.get("certificate") and not status.get("conditions")
 
 
-def _judge(spec: Mapping[str, Any], machines: Mapping[str, Row], ready: set[str]) -> tuple[Row, str]:
+def _judge(spec: Mapping[str, Any], machines: Mapping[str, Row], ready: Mapping[str, str]) -> tuple[Row, str]:
     """The machine that a request is of, and what it is for. Raises Unfit."""
     signer, usages = spec.get("signerName"), _texts(spec, "usages")
     if signer not in (CLIENT, SERVING):
@@ -117,8 +119,11 @@ def _judge(spec: Mapping[str, Any], machines: Mapping[str, Row], ready: set[str]
     return row, "serving"
 
 
-def _client(spec: Mapping[str, Any], asked: csr.Request, usages: list[str], row: Row, ready: set[str]) -> None:
-    """Raises Unfit for anything but a new machine's first request."""
+def _client(spec: Mapping[str, Any], asked: csr.Request, usages: list[str], row: Row, ready: Mapping[str, str]) -> None:
+    """Raises Unfit for anything but the first request of a machine that is new, or that lost what it had.
+
+    `ready` says of each Node that reads Ready whether it lives.
+    """
     user, groups = spec.get("username"), _texts(spec, "groups")
     if user == f"{NODE}{row.fqdn}":
         raise Unfit("it renews a certificate, which is the cluster's own business")
@@ -130,8 +135,10 @@ def _client(spec: Mapping[str, Any], asked: csr.Request, usages: list[str], row:
         raise Unfit(f"its usages are {_shown(usages)}")
     if asked.dns or asked.addresses:
         raise Unfit(f"it asks for alternative names: {_shown([*asked.dns, *asked.addresses])}")
-    if row.fqdn in ready:
+    if ready.get(row.fqdn) == leases.ALIVE:
         raise Unfit(f"{row.fqdn} is Ready already")
+    if ready.get(row.fqdn) == leases.UNKNOWN:
+        raise Unfit(f"{row.fqdn} reads Ready, and whether it lives is not known yet")
 
 
 def _serving(spec: Mapping[str, Any], asked: csr.Request, usages: list[str], row: Row) -> None:

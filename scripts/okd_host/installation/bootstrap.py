@@ -121,7 +121,7 @@ class Run:
         def look() -> tuple[bool, str]:
             try:
                 self.admission.approve(self.api())
-                known = {nodes.name(node): node for node in nodes.every(self.api())}
+                known = self.admission.pulse.nodes(self.api())
                 self.at = {row.name: self._at(row, known.get(row.fqdn)) for row in self.control_plane}
             except (Silent, Refused) as error:
                 return False, f"the API does not answer well: {error}"
@@ -149,9 +149,10 @@ class Run:
             return self.admission.state(row) or "waits for its machine config"
         if row.uuid and nodes.uuid(node) not in ("", row.uuid):
             return "its Node is still that of another machine"
-        return (
-            "Ready" if nodes.ready(node) else f"{self.admission.state(row) or 'joining'} ({nodes.why_not_ready(node)})"
-        )
+        pulse = self.admission.pulse
+        if pulse.ready(node):
+            return "Ready"
+        return f"{self.admission.state(row) or 'joining'} ({pulse.why_not_ready(node)})"
 
     def _console(self, name: str) -> str:
         path = self.document.get("consoleLogs", {}).get(name)

@@ -1,94 +1,50 @@
 """bootstrap-leave: the bootstrap goes, once the control plane does without it.
 
 Document: {"api": {"url", "address"}, "bootstrap": row with "uuid", "controlPlane": [rows], "loadBalancer": {"socket",
-"backends": [...]}, "bundle": the document of `deliver` for the load balancer without the bootstrap, "powerOff": true}.
+"backends": [...]}, "bundle": the document of `deliver` for the load balancer without the bootstrap, "powerOff": true,
+"limitMinutes": 60}.
 
-Stages: control plane (every machine of it answers API and machine config itself; otherwise nothing is changed), load
-balancer (no new connections to the bootstrap by the runtime API, then the configuration without it: a reload hands the
-sockets over, so that no connection is dropped), power off (by its own shell, never another machine's).
+Stages: control plane (every machine of it has answered API and machine config itself, and the bootstrap's member of
+etcd is removed; otherwise nothing is changed), load balancer (no new connections to the bootstrap by the runtime API,
+then the configuration without it: a reload hands the sockets over, so that no connection is dropped), power off (by its
+own shell, never another machine's).
 May be run again, also after the bootstrap is gone.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import socket
-import ssl
-import time
-from base64 import b64decode
-from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from okd_host import deliver, files, limits, report, tls
-from okd_host.ignition import guard
-from okd_host.installation import shell
-from okd_host.installation.api import Api, Silent
+from okd_host import deliver, files, limits, report
+from okd_host.installation import shell, waiting
+from okd_host.installation.api import Silent
+from okd_host.installation.handover import Handover
 from okd_host.installation.rows import Row, read
 
 STAGES = ("control plane", "load balancer", "power off")
-# A run whose connection was cut goes on to its end.
-# A control plane that has just taken over may still be reloading certificates.
-POLL = 2.0
-HEARTBEAT = 10.0
+# Every second of it is one in which the installation stands still.
+POLL = 0.5
 ANSWER = 65536
 UNIT = "bootkube"
 ABSENT = "No such server"
 
 
-def _machine_config() -> tuple[ssl.SSLContext, str, int]:
-    """Trust, name and port of the machine-config server, as the machines' own ignition config has them."""
-    with guard.reading() as store:
-        pointer = json.loads(store("master.ign"))
-    url = urlsplit(pointer["ignition"]["config"]["merge"][0]["source"])
-    authorities = pointer["ignition"]["security"]["tls"]["certificateAuthorities"]
-    context = tls.trusting(*(b64decode(row["source"].rpartition(",")[2]).decode() for row in authorities))
-    return context, str(url.hostname), url.port or 443
-
-
-def _serves_config(row: Row, context: ssl.SSLContext, name: str, port: int) -> str:
-    """Why the machine does not serve machine config; empty when it does."""
-    try:
-        plain = socket.create_connection((row.address, port), timeout=limits.API_REQUEST.seconds)
-        with plain, context.wrap_socket(plain, server_hostname=name) as secure:
-            secure.sendall(f"GET /healthz HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
-            answer = http.client.HTTPResponse(secure)
-            answer.begin()
-            return "" if answer.status < 300 else f"port {port} answers {answer.status}"
-    except (OSError, http.client.HTTPException) as error:
-        return f"port {port}: {getattr(error, 'verify_message', '') or getattr(error, 'strerror', '') or error}"
-
-
-def _missing(document: dict[str, Any], rows: Sequence[Row]) -> dict[str, str]:
-    """Why each machine of the control plane cannot do without the bootstrap yet, by name."""
-    context, name, port = _machine_config()
-    found = {}
-    for row in rows:
-        api = Api.of({**document["api"], "address": row.address}, limit=limits.API_REQUEST.seconds)
-        why = _serves_config(row, context, name, port) if api.ready() else "the API on it is not ready (/readyz)"
-        if why:
-            found[row.name] = why
-    return found
-
-
 def _await_control_plane(document: dict[str, Any], stages: report.Stages) -> str:
-    rows, said = read(document["controlPlane"]), time.monotonic()
-    while missing := _missing(document, rows):
-        if stages.elapsed > limits.HANDOVER.seconds:
-            words = [f"{row.name}: {missing[row.name]}" for row in rows if row.name in missing]
-            late = next(row for row in rows if row.name in missing)
-            raise report.Failed(
-                f"{', '.join(missing)} cannot do without the bootstrap yet",
-                message="\n".join([*words, shell.last_line(late, "kubelet")]),
-                in_service="the bootstrap, in the load balancer as before: nothing was changed",
-                remedy=f"look at {late.name} (ssh core@{late.address}, its console log), then run the update again",
-            )
-        if time.monotonic() - said > HEARTBEAT:
-            said = time.monotonic()
-            stages.waiting(f"{', '.join(missing)}: {next(iter(missing.values()))}")
-        time.sleep(POLL)
-    return f"{len(rows)} of {len(rows)} machines answer API and machine config"
+    handover = Handover(document["api"], read(document["controlPlane"]))
+
+    def failed(why: str) -> report.Failed:
+        words = [f"{name}: {said}" for name, said in handover.late.items()]
+        late = next((row for row in handover.rows if row.name in handover.late), handover.rows[0])
+        return report.Failed(
+            f"{', '.join(handover.late) or 'the control plane'} cannot do without the bootstrap yet, {why}",
+            message="\n".join([*words, *([handover.etcd] if handover.etcd else []), shell.last_line(late, "kubelet")]),
+            in_service="the bootstrap, in the load balancer as before: nothing was changed",
+            remedy=f"look at {late.name} (ssh core@{late.address}, its console log; oc get clusteroperators etcd), "
+            "then run the update again",
+        )
+
+    return waiting.until(handover.look, stages, waiting.Limit(document["limitMinutes"]), failed, pause=POLL)
 
 
 def ask(path: str, command: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
-from okd_host.installation import nodes, operators, resources, shell, waiting
+from okd_host.installation import operators, resources, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
@@ -60,7 +60,7 @@ class Run:
     def nodes(self) -> tuple[bool, str]:
         """Whether every machine is Ready."""
         self.admission.approve(self.api())
-        known = {nodes.name(node): node for node in nodes.every(self.api())}
+        known = self.admission.pulse.nodes(self.api())
         self.late = {row.name: self._late(row, known.get(row.fqdn)) for row in self.machines}
         self.late = {name: why for name, why in self.late.items() if why}
         count = f"{len(self.machines) - len(self.late)} of {len(self.machines)} Ready"
@@ -69,7 +69,8 @@ class Run:
     def _late(self, row: Row, node: dict[str, Any] | None) -> str:
         if node is None:
             return self.admission.state(row) or "has no Node yet"
-        return "" if nodes.ready(node) else nodes.why_not_ready(node)
+        pulse = self.admission.pulse
+        return "" if pulse.ready(node) else pulse.why_not_ready(node)
 
     def operators(self) -> tuple[bool, str]:
         """Whether every operator is Available."""

@@ -68,6 +68,7 @@ class Join:
         self.trouble = ""
         try:
             node = nodes.find(self.api(), self.row.fqdn)
+            self.admission.pulse.look(self.api(), self.row.fqdn)
         except (Silent, Refused) as error:
             self.trouble = f"the API does not answer well: {error}"
             return
@@ -76,7 +77,7 @@ class Join:
     @property
     def ready(self) -> bool:
         """Whether its Node was Ready when it was looked for last."""
-        return bool(self.node and nodes.ready(self.node))
+        return bool(self.node and self.admission.pulse.ready(self.node))
 
     @property
     def asked(self) -> bool:
@@ -137,7 +138,8 @@ class Join:
         self.step = STAGES[3]
         self.welcome()
         if self.trouble or not self.node or not self.ready:
-            return False, self.trouble or (nodes.why_not_ready(self.node) if self.node else "its Node is gone")
+            why = self.admission.pulse.why_not_ready(self.node) if self.node else "its Node is gone"
+            return False, self.trouble or why
         try:
             return True, self.finish()
         except (Silent, Refused) as error:

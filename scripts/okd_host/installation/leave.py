@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from okd_host import files, limits, report
 from okd_host.ignition import INSTALL, INSTALLED
-from okd_host.installation import declare, nodes, shell
+from okd_host.installation import declare, leases, nodes, shell
 from okd_host.installation.api import Api, Refused, Silent, segment
 from okd_host.installation.rows import Row
 from okd_host.mirror import client
@@ -37,6 +37,7 @@ class Leave:
         self.row = Row.of(document["machine"])
         self.everyone: list[dict[str, Any]] = []
         self.node: dict[str, Any] = {}
+        self.living: set[str] = set()
         self._api: Api | None = None
 
     def api(self) -> Api:
@@ -48,12 +49,14 @@ class Leave:
     def look(self) -> str:
         """Why there is nothing to leave; empty when there is. Raises Failed when the cluster cannot do without it."""
         try:
-            self.everyone = self._patiently(lambda: nodes.every(self.api()))
+            pulse, known = self._patiently(lambda: leases.settled(self.api(), self.stages.waiting))
         except Silent as silent:
             return (
                 f"no cluster answers ({silent}), so nothing is drained; if it comes back, and no machine of that name "
                 f"does: oc delete node {self.row.fqdn}"
             )
+        self.everyone = list(known.values())
+        self.living = {name for name, node in known.items() if pulse.ready(node)}
         found = [node for node in self.everyone if nodes.name(node) == self.row.fqdn]
         if not found:
             return f"{self.row.fqdn} is no Node of the cluster"
@@ -77,7 +80,8 @@ class Leave:
     def _quorum(self) -> None:
         if not nodes.control_plane(self.node):
             return
-        missing = [nodes.name(one) for one in self._others() if nodes.control_plane(one) and not nodes.ready(one)]
+        plane = {nodes.name(one) for one in self._others() if nodes.control_plane(one)}
+        missing = sorted(plane - self.living)
         if missing:
             raise report.Failed(
                 f"{self.row.name} cannot go while {', '.join(missing)} of the control plane is not Ready: etcd would "
@@ -97,7 +101,7 @@ class Leave:
 
     def drain(self) -> str:
         """Have its pods elsewhere. Raises Failed when they do not go."""
-        if not any(nodes.ready(one) and not nodes.cordoned(one) for one in self._others()):
+        if not any(nodes.name(one) in self.living and not nodes.cordoned(one) for one in self._others()):
             return "no other Node takes pods: they end with the machine"
         minutes = float(self.document["drainMinutes"])
         limit = f"--timeout={minutes * 60:.0f}s"

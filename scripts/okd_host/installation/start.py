@@ -15,13 +15,10 @@ from typing import Any
 from okd_host import files, limits, report
 from okd_host.installation import nodes, power, shell, waiting
 from okd_host.installation.admission import Admission
-from okd_host.installation.api import Api, Refused, Silent, segment
+from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import read
 
 STAGES = ("api", "nodes", "uncordon")
-
-
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 class Start:
@@ -32,7 +29,6 @@ class Start:
         self.admission = Admission(self.machines)
         self.late = {row.name: "the API has not answered" for row in self.machines}
         self.back: list[str] = []
-        self._beats: dict[str, str] = {}
 
     def answers(self) -> tuple[bool, str]:
         """Whether the API answers well."""
@@ -44,34 +40,23 @@ class Start:
         try:
             api = Api.of(self.document["api"], limit=limits.API_REQUEST.seconds)
             self.admission.approve(api)
-            known = power.by_fqdn(api)
-            found = {row.name: self._why_late(api, known.get(row.fqdn)) for row in self.machines}
+            known = self.admission.pulse.nodes(api)
+            found = {row.name: self._why_late(known.get(row.fqdn)) for row in self.machines}
         except (Silent, Refused) as error:
             return False, f"the API does not answer well: {error}"
         self.late = {name: why for name, why in found.items() if why}
         count = f"{len(self.machines) - len(self.late)} of {len(self.machines)} Ready"
         return not self.late, "; ".join([count, *(f"{name}: {why}" for name, why in self.late.items())])
 
-    def _why_late(self, api: Api, node: dict[str, Any] | None) -> str:
+    def _why_late(self, node: dict[str, Any] | None) -> str:
         if node is None:
             return "has no Node"
-        if nodes.ready(node):
-            return ""
-        stale = nodes.condition(node, "Ready").get("status") == "True"
-        if stale and self._beats_again(api, nodes.name(node)):
-            return ""
-        return "has not reported since it was to be stopped" if stale else nodes.why_not_ready(node)
-
-    def _beats_again(self, api: Api, name: str) -> bool:
-        """Whether a machine that was to be stopped never was: it still renews its lease."""
-        try:
-            lease = api.get(f"{LEASES}/{segment(name)}")
-        except Refused as refused:
-            if refused.status == 404:
-                return False
-            raise
-        beat = str((lease.get("spec") or {}).get("renewTime") or "")
-        return self._beats.setdefault(name, beat) != beat
+        pulse = self.admission.pulse
+        reads_ready = nodes.condition(node, "Ready").get("status") == "True"
+        if reads_ready and not nodes.ready(node):
+            # Of the boot that was to be stopped: it counts only where it never was, and is seen to live.
+            return "" if pulse.beats(nodes.name(node)) else "has not reported since it was to be stopped"
+        return "" if pulse.ready(node) else pulse.why_not_ready(node)
 
     def uncordon(self) -> tuple[bool, str]:
         """Whether everything that a stop has cordoned takes pods again."""

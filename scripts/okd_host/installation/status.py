@@ -25,6 +25,7 @@ from okd_host.ignition.certificates import moment
 from okd_host.installation import approver, nodes, operators, shell
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.boots import Boot
+from okd_host.installation.leases import Pulse
 from okd_host.installation.rows import BOOTSTRAP, Row
 from okd_host.mirror import places
 
@@ -37,6 +38,7 @@ class Cluster:
 
     def __init__(self, where: Mapping[str, str]) -> None:
         self.nodes: dict[str, dict[str, Any]] = {}
+        self.pulse = Pulse()
         self.requests: list[dict[str, str]] = []
         self.facts: dict[str, Any] = dict(NO_CLUSTER)
         try:
@@ -45,7 +47,7 @@ class Cluster:
             self.facts["message"] = str(error)
 
     def _ask(self, api: Api) -> None:
-        self.nodes = {nodes.name(node): node for node in nodes.every(api)}
+        self.nodes = self.pulse.nodes(api)
         self.facts["api"] = True
         for one in api.get(approver.PATH).get("items") or []:
             status = one.get("status") or {}
@@ -109,7 +111,7 @@ def machine(document: dict[str, Any], cluster: Cluster, off: bool) -> dict[str, 
     row = Row.of(document)
     node = cluster.nodes.get(row.fqdn)
     if node:
-        stage, since, detail = _of_node(node, off)
+        stage, since, detail = _of_node(node, cluster.pulse, off)
     else:
         stage, since, detail = _of_boot(row, document, cluster, off)
     return {
@@ -121,12 +123,14 @@ def machine(document: dict[str, Any], cluster: Cluster, off: bool) -> dict[str, 
     }
 
 
-def _of_node(node: dict[str, Any], off: bool) -> tuple[str, float | None, str]:
+def _of_node(node: dict[str, Any], pulse: Pulse, off: bool) -> tuple[str, float | None, str]:
     condition = nodes.condition(node, READY)
     since = _seconds(str(condition.get("lastTransitionTime") or ""))
-    if nodes.ready(node):
+    if pulse.ready(node):
         return READY, since, "takes no new pods" if nodes.cordoned(node) else ""
-    return OFF if off else NOT_READY, since, nodes.why_not_ready(node)
+    if nodes.ready(node):
+        since = pulse.renewed(node)
+    return OFF if off else NOT_READY, since, pulse.why_not_ready(node)
 
 
 def _of_boot(row: Row, document: dict[str, Any], cluster: Cluster, off: bool) -> tuple[str, float | None, str]:

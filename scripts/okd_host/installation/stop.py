@@ -10,40 +10,34 @@ again at any time.
 
 from __future__ import annotations
 
-import calendar
 import os
 import time
-from base64 import b64decode
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 from okd_host import files, report
-from okd_host.ignition.certificates import moment, validities
-from okd_host.installation import approver, nodes, power, shell
+from okd_host.ignition.certificates import moment
+from okd_host.installation import expiry, leases, nodes, power, shell
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import COMPUTE, CONTROL_PLANE, Row, read
 
 STAGES = ("nodes", "certificates", "cordon", "compute", "control plane")
-SIGNER = "/api/v1/namespaces/openshift-kube-apiserver-operator/secrets/kube-apiserver-to-kubelet-signer"
-NOT_AFTER = "auth.openshift.io/certificate-not-after"
-DAY = 86400.0
 
 
-def _unwell(machines: Sequence[Row], known: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _unwell(machines: Sequence[Row], known: dict[str, dict[str, Any]], pulse: leases.Pulse) -> dict[str, str]:
     """Why each machine that is not Ready is not, by name."""
     found = {}
     for row in machines:
         node = known.get(row.fqdn)
         if node is None:
             found[row.name] = "has no Node"
-        elif not nodes.ready(node) and not power.stopping(node):
-            found[row.name] = nodes.why_not_ready(node)
+        elif not pulse.ready(node) and not power.stopping(node):
+            found[row.name] = pulse.why_not_ready(node)
     return found
 
 
-def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool) -> str:
+def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool, stages: report.Stages) -> str:
     """That the cluster can be stopped; what was found. Raises Failed."""
     if api is None:
         if force or os.path.exists(power.MARK):
@@ -54,7 +48,8 @@ def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool) -> s
             in_service="all machines: none was touched",
             remedy="start the cluster first; or stop it as it is, with force",
         )
-    unwell = _unwell(machines, power.by_fqdn(api))
+    pulse, known = leases.settled(api, stages.waiting)
+    unwell = _unwell(machines, known, pulse)
     if unwell and not force:
         raise report.Failed(
             f"{', '.join(unwell)} {'is' if len(unwell) == 1 else 'are'} not Ready: it may not come back from a stop",
@@ -63,27 +58,6 @@ def _check(api: Api | None, why: str, machines: Sequence[Row], force: bool) -> s
             remedy="mend the cluster first (oc get nodes; oc get clusteroperators); or stop it as it is, with force",
         )
     return f"{len(machines) - len(unwell)} of {len(machines)} Ready" + (", forced" if unwell else "")
-
-
-def _good_until(api: Api) -> float | None:
-    """Until when the first certificate is good that machines need among themselves; None when nothing tells."""
-    with suppress(Refused):
-        annotations = api.get(SIGNER)["metadata"].get("annotations") or {}
-        if text := annotations.get(NOT_AFTER):
-            return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
-    found = []
-    for request in api.get(approver.PATH).get("items") or []:
-        with suppress(KeyError, ValueError):
-            found += validities(b64decode(request["status"]["certificate"]))
-    return min((one.expiry for one in found), default=None)
-
-
-def _age_warning(until: float | None) -> str:
-    if until is None:
-        return "nothing tells how long the cluster's certificates stay good; on its first day, start it within hours"
-    left = (until - time.time()) / DAY
-    text = f"good until {moment(until)} ({left:.1f} days): start the cluster before"
-    return text if left > 1 else f"{text}; WARNING: off for longer, machines must be let in anew, as cluster-start does"
 
 
 def _cordon(api: Api, machines: Sequence[Row]) -> str:
@@ -133,7 +107,7 @@ def main(arguments: list[str], document: Any) -> None:
     stages = report.Stages(STAGES)
     with files.lock("power", "cluster-stop"):
         try:
-            off, until = _stop(document, stages)
+            off, ends = _stop(document, stages)
         except (Silent, Refused) as error:
             failed = report.Failed(
                 "the API does not answer well any more",
@@ -143,23 +117,23 @@ def main(arguments: list[str], document: Any) -> None:
             )
             failed.stage = stages.label
             raise failed from None
-    known = moment(until) if until is not None else None
-    report.result({"certificatesUntil": known, "off": off})
+    report.result({"certificatesUntil": moment(ends.found[0].until) if ends.found else None, "off": off})
 
 
-def _stop(document: dict[str, Any], stages: report.Stages) -> tuple[list[str], float | None]:
+def _stop(document: dict[str, Any], stages: report.Stages) -> tuple[list[str], expiry.Ends]:
     machines = read(document["machines"])
-    minutes, until = float(document["limitMinutes"]), None
+    minutes, ends = float(document["limitMinutes"]), expiry.Ends([], [])
     with stages("nodes"):
         api, why = power.ask(document["api"])
         if api is None and _all_off(machines):
             stages.detail = "every machine is off already"
-            return [row.name for row in machines], None
-        stages.detail = _check(api, why, machines, bool(document.get("force")))
+            return [row.name for row in machines], ends
+        stages.detail = _check(api, why, machines, bool(document.get("force")), stages)
     if api:
         with stages("certificates"):
-            until = _good_until(api)
-            stages.detail = _age_warning(until)
+            ends = expiry.look(api, machines)
+            report.say(expiry.shown(ends))
+            stages.detail = expiry.words(ends)
         with stages("cordon"):
             stages.detail = _cordon(api, machines)
     os.makedirs(files.STATE, exist_ok=True)
@@ -167,4 +141,4 @@ def _stop(document: dict[str, Any], stages: report.Stages) -> tuple[list[str], f
     for name, role in (("compute", COMPUTE), ("control plane", CONTROL_PLANE)):
         with stages(name):
             stages.detail = _off([row for row in machines if row.role == role], minutes, stages)
-    return [row.name for row in machines], until
+    return [row.name for row in machines], ends

@@ -32,8 +32,12 @@ def until(
     stages: report.Stages,
     limit: Limit,
     fail: Callable[[str], report.Failed],
+    pause: float | None = None,
 ) -> str:
-    """Call `look` until it is done; what it said last. Raises what `fail` makes when the limit is over."""
+    """Call `look` until it is done, `pause` or POLL seconds apart; what it said last.
+
+    Raises what `fail` makes when the limit is over.
+    """
     said = time.monotonic()
     while True:
         began = time.monotonic()
@@ -46,4 +50,4 @@ def until(
             said = time.monotonic()
             report.say(f"  still waiting: {at} ({stages.elapsed:.0f} s)")
         # A look that takes seconds, on a busy host, must not be what keeps it busy.
-        time.sleep(max(POLL, 2 * (time.monotonic() - began)))
+        time.sleep(max(POLL if pause is None else pause, 2 * (time.monotonic() - began)))

@@ -54,16 +54,22 @@ func RunBootstrap(ctx context.Context, config Config) error {
 	if b.served, err = open(config, with, true); err != nil {
 		return err
 	}
-	if err = b.begin(ctx); err == nil {
-		err = b.handOver(ctx)
+	if b.stage() != stageTold {
+		if err = b.begin(ctx); err == nil {
+			err = b.handOver(ctx)
+		}
+		if err == nil || errors.Is(err, errLeft) {
+			err = b.tell(ctx)
+		}
 	}
-	if errors.Is(err, errLeft) {
-		err = b.store.Close()
+	if err == nil {
+		err = b.leave(ctx)
 	}
-	if err != nil {
-		return stopped(ctx, errors.Join(err, b.store.Close()))
+	if err = errors.Join(err, b.store.Close()); err != nil {
+		return stopped(ctx, err)
 	}
-	return b.finish(ctx)
+	<-ctx.Done()
+	return nil
 }
 
 // await waits until the store is ready. A bootstrap that lost power after it had left waits in vain: the control plane

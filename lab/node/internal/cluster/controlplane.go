@@ -22,7 +22,7 @@ const (
 // RunControlPlane serves store, API and machine config until the context ends. `asking` reads the credentials at the first
 // start, as this machine's node; afterwards they are kept.
 func RunControlPlane(ctx context.Context, config Config, asking func() *rest.Client) error {
-	with, err := taken(ctx, config, asking)
+	with, fresh, err := taken(ctx, config, asking)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -45,6 +45,9 @@ func RunControlPlane(ctx context.Context, config Config, asking func() *rest.Cli
 		log.Say("etcd", "not a member with a leader yet: %v", err)
 	}
 	log.Say("etcd", "member %s is current, the leader is %s", config.Hostname, serving.store.Leader())
+	if fresh && serving.isThird() {
+		serving.tarry(ctx)
+	}
 	if err := serving.serveAPI(ctx, with.API); err != nil {
 		return stopped(ctx, err)
 	}
@@ -67,17 +70,17 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// taken returns the control plane's credentials: those that are kept, or those that the cluster gives to this node.
-func taken(ctx context.Context, config Config, asking func() *rest.Client) (*credentials.Credentials, error) {
+// taken returns the control plane's credentials: those that are kept, or fresh ones that the cluster gives to this node.
+func taken(ctx context.Context, config Config, asking func() *rest.Client) (*credentials.Credentials, bool, error) {
 	if found, err := credentials.Kept(config.Data); err != nil || found != nil {
-		return found, err
+		return found, false, err
 	}
 	said := ""
 	for ctx.Err() == nil {
 		found, err := asked(ctx, asking())
 		if err == nil {
 			log.Say("kube-apiserver", "the control plane's certificates are here")
-			return found, found.Keep(config.Data)
+			return found, true, found.Keep(config.Data)
 		}
 		if err.Error() != said {
 			log.Say("kube-apiserver", "waiting for the control plane's certificates: %v", err)
@@ -85,7 +88,7 @@ func taken(ctx context.Context, config Config, asking func() *rest.Client) (*cre
 		}
 		pause(ctx, 2*time.Second)
 	}
-	return nil, ctx.Err()
+	return nil, false, ctx.Err()
 }
 
 func asked(ctx context.Context, api *rest.Client) (*credentials.Credentials, error) {

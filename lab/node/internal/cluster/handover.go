@@ -26,10 +26,13 @@ import (
 const (
 	stageFile     = "bootstrap-stage.json"
 	stageLeaving  = "leaving"
+	stageTold     = "told"
 	stageComplete = "complete"
 	// The load balancer needs three good checks, ten seconds apart, before it knows the control plane.
 	balancerPatience = 2 * time.Minute
 	look             = 2 * time.Second
+	// As many control-plane machines do without the bootstrap as the real cluster-bootstrap asks for.
+	enough = 2
 )
 
 type stage struct {
@@ -57,7 +60,7 @@ func (b *bootstrap) remember(what stage) error {
 	return credentials.Write(filepath.Join(b.config.Data, stageFile), text)
 }
 
-// handOver waits until the control plane serves, and leaves the store.
+// handOver waits until enough of the control plane serves, and stops serving.
 func (b *bootstrap) handOver(ctx context.Context) error {
 	config, err := b.api.Get(ctx, rest.Namespaces+"/kube-system/configmaps/cluster-config-v1")
 	if err != nil {
@@ -67,6 +70,7 @@ func (b *bootstrap) handOver(ctx context.Context) error {
 	if wanted == 0 {
 		return errors.New("the install-config asks for no control-plane machine")
 	}
+	wanted = min(wanted, enough)
 	log.Say(unit, "Waiting for %d control-plane machines", wanted)
 	said := ""
 	var others []string
@@ -87,7 +91,7 @@ func (b *bootstrap) handOver(ctx context.Context) error {
 	if err := b.remember(stage{stageLeaving, others}); err != nil {
 		return err
 	}
-	return b.leave(ctx)
+	return b.withdraw()
 }
 
 // takenOver returns the addresses of the control-plane machines that are Ready, members, and serve.
@@ -119,7 +123,7 @@ func (b *bootstrap) takenOver(ctx context.Context, wanted int, said string) ([]s
 		}
 		words = append(words, name+" "+state)
 	}
-	text := fmt.Sprintf("%d of %d control-plane machines serve: %s", len(done), wanted, strings.Join(words, ", "))
+	text := fmt.Sprintf("%d control-plane machines serve, %d are enough: %s", len(done), wanted, strings.Join(words, ", "))
 	if len(words) > 0 && text != said {
 		log.Say(unit, "%s", text)
 	}
@@ -127,14 +131,12 @@ func (b *bootstrap) takenOver(ctx context.Context, wanted int, said string) ([]s
 }
 
 func (b *bootstrap) answers(ctx context.Context, address string) bool {
-	get := func(port int, path string, cas []byte) bool {
-		transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-			ServerName: "api-int." + b.credentials.Domain, RootCAs: pki.Pool(cas), MinVersion: tls.VersionTLS12,
-		}}
-		client := &http.Client{Timeout: 5 * time.Second, Transport: transport}
-		return controllers.Healthy(ctx, client, fmt.Sprintf("https://%s:%d%s", address, port, path))
-	}
-	return get(apiPort, "/readyz", b.credentials.ServerCAs) && get(machineConfigPort, "/healthz", b.credentials.RootCA)
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		ServerName: "api-int." + b.credentials.Domain, RootCAs: pki.Pool(b.credentials.ServerCAs),
+		MinVersion: tls.VersionTLS12,
+	}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: transport}
+	return controllers.Healthy(ctx, client, fmt.Sprintf("https://%s:%d/readyz", address, apiPort))
 }
 
 // awaitBalancer waits until the load balancer sends clients to the control plane: the bootstrap does not go before.
@@ -171,69 +173,6 @@ func (b *bootstrap) elsewhere(ctx context.Context, balancer string) bool {
 	shown := connection.(*tls.Conn).ConnectionState().PeerCertificates[0]
 	renewed, err := b.credentials.API["api-int."+b.credentials.Domain].TLS()
 	return err == nil && shown.SerialNumber.Cmp(renewed.Leaf.SerialNumber) == 0
-}
-
-// leave goes out of the store, and stops serving.
-func (b *bootstrap) leave(ctx context.Context) error {
-	log.Say(unit, "leaving the store")
-	for {
-		err := b.store.RemoveMember(ctx, b.config.Hostname)
-		if err == nil {
-			break
-		}
-		log.Say(unit, "leaving the store: %v", err)
-		pause(ctx, look)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	b.machine()
-	b.stopAPI()
-	err := errors.Join(<-b.ended, <-b.ended, b.store.Close())
-	log.Say(unit, "API and machine config are stopped")
-	return err
-}
-
-// isMember asks the control plane whether the bootstrap still belongs to the store.
-func (b *bootstrap) isMember(ctx context.Context) bool {
-	for _, address := range b.remembered().Others {
-		api, err := b.credentials.Client(fmt.Sprintf("%s:%d", address, apiPort))
-		if err != nil {
-			return true
-		}
-		etcd, err := api.Get(ctx, rest.Etcd+"/cluster")
-		if err == nil {
-			return rest.Text(rest.Condition(etcd, controllers.BootstrapRemoved), "status") != "True"
-		}
-	}
-	return true
-}
-
-// finish says, through the control plane, that the bootstrap is complete: the last thing that it does.
-func (b *bootstrap) finish(ctx context.Context) error {
-	complete := rest.Object{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": rest.Object{"name": "bootstrap"},
-		"data": rest.Object{"status": "complete"},
-	}
-	for ; ctx.Err() == nil; pause(ctx, look) {
-		for _, address := range b.remembered().Others {
-			api, err := b.credentials.Client(fmt.Sprintf("%s:%d", address, apiPort))
-			if err != nil {
-				return err
-			}
-			if _, err = api.Ensure(ctx, rest.Namespaces+"/kube-system/configmaps", complete); err != nil {
-				log.Say(unit, "telling %s that the bootstrap is complete: %v", address, err)
-				continue
-			}
-			if err := b.remember(stage{Stage: stageComplete}); err != nil {
-				return err
-			}
-			log.Say(unit, "bootkube.service complete")
-			<-ctx.Done()
-			return nil
-		}
-	}
-	return nil
 }
 
 func notAfter(text []byte) (time.Time, error) {

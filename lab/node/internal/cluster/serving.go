@@ -29,6 +29,8 @@ type Config struct {
 	Address    string
 	// APIInt is dialled instead of api-int's port 6443, if not empty.
 	APIInt string
+	// Late is how late things are that are late in real clusters.
+	Late Lateness
 }
 
 // Where a machine of the control plane serves.
@@ -48,6 +50,7 @@ type served struct {
 	api         *rest.Client
 	machine     context.CancelFunc
 	stopAPI     context.CancelFunc
+	stopLeading context.CancelFunc
 	ended       chan error
 }
 
@@ -57,8 +60,12 @@ func open(config Config, with *credentials.Credentials, bootstrap bool) (*served
 	if err != nil {
 		return nil, err
 	}
+	name := config.Hostname
+	if bootstrap {
+		name = controllers.BootstrapMember
+	}
 	opened, err := store.Open(store.Options{
-		Dir: filepath.Join(config.Data, "etcd"), ID: config.Hostname, Address: config.at(memberPort),
+		Dir: filepath.Join(config.Data, "etcd"), ID: name, Address: config.at(memberPort),
 		TLS: member, Bootstrap: bootstrap,
 		Log: func(format string, values ...any) { log.Say("etcd", format, values...) },
 	})
@@ -114,7 +121,10 @@ func (s *served) serveMachineConfig(ctx context.Context, bootstrap bool) {
 
 // lead runs the controllers in the background, for when this member leads.
 func (s *served) lead(ctx context.Context) {
-	manager := &controllers.Manager{API: s.api, Store: members{s.store}, Credentials: s.credentials}
+	ctx, s.stopLeading = context.WithCancel(ctx)
+	manager := &controllers.Manager{
+		API: s.api, Store: members{s.store}, Credentials: s.credentials, Removal: s.config.Late.Member.random(),
+	}
 	go manager.Run(ctx)
 }
 

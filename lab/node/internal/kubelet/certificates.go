@@ -68,7 +68,16 @@ func (k *Kubelet) write(kind string, what kept) error {
 	if err != nil {
 		return err
 	}
-	return credentials.Write(k.path(kind), text)
+	if err := credentials.Write(k.path(kind), text); err != nil || len(what.Certificate) == 0 {
+		return err
+	}
+	return credentials.Write(k.shown(kind), append(append([]byte{}, what.Certificate...), what.Key...))
+}
+
+// shown is where a machine's administrator looks for the certificate.
+func (k *Kubelet) shown(kind string) string {
+	name := map[string]string{client: "client", serving: "server"}[kind]
+	return filepath.Join(k.config.Root, "var/lib/kubelet/pki/kubelet-"+name+"-current.pem")
 }
 
 // clientCertificate takes the certificate that is kept, or asks for one until somebody approves it.

@@ -31,6 +31,8 @@ type Config struct {
 	UUID     string
 	// APIInt is dialled instead of api-int's port 6443, if not empty.
 	APIInt string
+	// Late is how late things are that are late in real clusters; see cluster.ReadLateness.
+	Late string
 }
 
 // Run plays the machine's part until the context ends.
@@ -38,9 +40,13 @@ func Run(ctx context.Context, config Config) error {
 	if config.Data == "" {
 		config.Data = filepath.Join(config.Root, "var/lib")
 	}
+	late, err := cluster.ReadLateness(config.Late)
+	if err != nil {
+		return err
+	}
 	part := cluster.Config{
 		Root: config.Root, Data: filepath.Join(config.Data, "miniature"),
-		Hostname: config.Hostname, Address: config.Address, APIInt: config.APIInt,
+		Hostname: config.Hostname, Address: config.Address, APIInt: config.APIInt, Late: late,
 	}
 	if cluster.IsBootstrap(config.Root) {
 		return cluster.RunBootstrap(ctx, part)

@@ -3,6 +3,8 @@ package shell
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +29,12 @@ func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
 // run does one command line and returns its exit code.
 func run(ctx context.Context, line string, out, problems io.Writer, options Options) int {
+	if first, rest, both := strings.Cut(line, " && "); both {
+		if code := run(ctx, first, out, problems, options); code != 0 {
+			return code
+		}
+		return run(ctx, rest, out, problems, options)
+	}
 	words := strings.Fields(line)
 	if len(words) > 0 && words[0] == "sudo" {
 		words = slices.DeleteFunc(words[1:], func(word string) bool { return word == "-n" })
@@ -46,6 +54,8 @@ func run(ctx context.Context, line string, out, problems io.Writer, options Opti
 		err = power(ctx, words[1], 0, options)
 	case len(words) == 3 && words[0] == "shutdown":
 		err = shutdown(ctx, words[1], words[2], options)
+	case strings.HasPrefix(command, "openssl x509 -noout -enddate -in ") && len(words) == 6:
+		err = endDate(out, filepath.Join(options.Root, words[5]))
 	case len(words) > 0 && words[0] == "journalctl":
 		err = journal(out, words[1:], options.Root)
 	default:
@@ -77,6 +87,24 @@ func uptime(out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, " %s up %s\n", time.Now().UTC().Format(time.TimeOnly), seconds.Truncate(time.Second))
+	return err
+}
+
+// endDate prints the end of the first certificate in a file, as openssl does.
+func endDate(out io.Writer, path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return fmt.Errorf("%s: no PEM block", path)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "notAfter=%s GMT\n", certificate.NotAfter.UTC().Format("Jan _2 15:04:05 2006"))
 	return err
 }
 

@@ -95,6 +95,16 @@ func (s *Store) attempt(ctx context.Context, leader string, try func(context.Con
 	return try(ctx, leader)
 }
 
+// HandOver lets another member lead, if this one does. That none can yet is no error.
+func (s *Store) HandOver() {
+	if !s.IsLeader() {
+		return
+	}
+	if err := s.raft.LeadershipTransfer().Error(); err != nil {
+		s.options.Log("handing the leadership over: %v", err)
+	}
+}
+
 func (s *Store) decide(data []byte) (outcome, error) {
 	future := s.raft.Apply(data, 5*time.Second)
 	if err := future.Error(); err != nil {

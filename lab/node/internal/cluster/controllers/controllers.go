@@ -29,6 +29,7 @@ const (
 type Store interface {
 	IsLeader() bool
 	AddMember(ctx context.Context, id, address string) error
+	RemoveMember(ctx context.Context, id string) error
 	MemberIDs() []string
 }
 
@@ -37,10 +38,14 @@ type Manager struct {
 	API         *rest.Client
 	Store       Store
 	Credentials *credentials.Credentials
+	// Removal is how long the bootstrap's member stays after it could go.
+	Removal time.Duration
 
-	probes *probes
-	seen   map[string]heartbeat
-	said   map[string]string
+	// removable is since when the bootstrap's member could go.
+	removable time.Time
+	probes    *probes
+	seen      map[string]heartbeat
+	said      map[string]string
 	// published is when the ingress' certificate and the route were last put right.
 	published time.Time
 }
@@ -54,6 +59,7 @@ type snapshot struct {
 	version   rest.Object
 	pods      []rest.Object
 	replicas  int
+	complete  bool
 	members   []string
 	probed    map[string]probe
 }
@@ -148,6 +154,7 @@ func (m *Manager) look(ctx context.Context) (*snapshot, error) {
 	now.scheduler = get(rest.Scheduler)
 	now.version = get(rest.Versions + "/version")
 	config := get(rest.Namespaces + "/kube-system/configmaps/cluster-config-v1")
+	now.complete = rest.Text(get(rest.Namespaces+"/kube-system/configmaps/bootstrap"), "data", "status") == "complete"
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

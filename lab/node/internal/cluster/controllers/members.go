@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"okd-libvirt/lab/node/internal/cluster/rest"
 	"okd-libvirt/lab/node/internal/shell/log"
 )
 
-// BootstrapRemoved is the condition that the installer waits for.
-const BootstrapRemoved = "EtcdBootstrapMemberRemoved"
+const (
+	// BootstrapRemoved is the condition that the installer waits for.
+	BootstrapRemoved = "EtcdBootstrapMemberRemoved"
+	// BootstrapMember is the name of the bootstrap's member of the store.
+	BootstrapMember = "etcd-bootstrap"
+)
 
-// members takes control-plane machines into the store once they listen, and says when the bootstrap is no member.
+// members takes control-plane machines into the store once they listen, lets the bootstrap's member go, and says so.
 func (m *Manager) members(ctx context.Context, now *snapshot) error {
 	known := map[string]bool{}
 	for _, node := range now.controlPlane() {
@@ -27,8 +32,38 @@ func (m *Manager) members(ctx context.Context, now *snapshot) error {
 		now.members = m.Store.MemberIDs()
 		log.Say("cluster-etcd-operator", "%s is a member of the store, of %d", name, len(now.members))
 	}
-	removed := len(known) > 0 && !slices.ContainsFunc(now.members, func(id string) bool { return !known[id] })
-	return m.etcd(ctx, removed, now)
+	if err := m.release(ctx, known, now); err != nil {
+		return err
+	}
+	return m.etcd(ctx, !slices.Contains(now.members, BootstrapMember), now)
+}
+
+// release removes the bootstrap's member: only after the bootstrap said that it is complete, as the real operator does,
+// and once every control-plane machine that there is to be has its vote; until then the bootstrap's counts.
+func (m *Manager) release(ctx context.Context, known map[string]bool, now *snapshot) error {
+	voters := 0
+	for _, id := range now.members {
+		if known[id] {
+			voters++
+		}
+	}
+	if !slices.Contains(now.members, BootstrapMember) || !now.complete || voters < now.replicas {
+		m.removable = time.Time{}
+		return nil
+	}
+	if m.removable.IsZero() {
+		log.Say("cluster-etcd-operator", "the bootstrap's member can go, and goes in %s", m.Removal.Round(time.Second))
+		m.removable = time.Now()
+	}
+	if time.Since(m.removable) < m.Removal {
+		return nil
+	}
+	if err := m.Store.RemoveMember(ctx, BootstrapMember); err != nil {
+		return fmt.Errorf("%s: %w", BootstrapMember, err)
+	}
+	now.members = m.Store.MemberIDs()
+	log.Say("cluster-etcd-operator", "%s is removed: the store has %d members", BootstrapMember, len(now.members))
+	return nil
 }
 
 func (m *Manager) etcd(ctx context.Context, removed bool, now *snapshot) error {
@@ -42,12 +77,11 @@ func (m *Manager) etcd(ctx context.Context, removed bool, now *snapshot) error {
 	if err != nil {
 		return err
 	}
-	status, reason, message := "False", "BootstrapIsMember", "the bootstrap is a member of the store"
-	if removed {
-		status, reason, message = "True", "BootstrapMemberRemoved", "only control-plane machines are members"
-	}
 	members := count(len(now.members), now.replicas)
-	changed := rest.SetCondition(etcd, BootstrapRemoved, status, reason, message)
+	changed := false
+	if removed { // The real operator never says that it is not.
+		changed = rest.SetCondition(etcd, BootstrapRemoved, "True", "BootstrapMemberRemoved", "etcd bootstrap member is removed")
+	}
 	changed = rest.SetCondition(etcd, "EtcdMembersAvailable", "True", "EtcdQuorate", members+" members") || changed
 	if !changed {
 		return nil

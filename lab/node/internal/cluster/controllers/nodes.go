@@ -56,7 +56,8 @@ func (m *Manager) judge(ctx context.Context, now *snapshot) error {
 		renewed := rest.Text(now.leases[name], "spec", "renewTime")
 		last, known := m.seen[name]
 		if !known {
-			last = heartbeat{renewed, begun(renewed)}
+			// As the real one: who was Ready when it began passes for Ready for the whole grace.
+			last = heartbeat{renewed, time.Now()}
 			m.seen[name] = last
 		}
 		if last.renewed != renewed {
@@ -74,17 +75,6 @@ func (m *Manager) judge(ctx context.Context, now *snapshot) error {
 		}
 	}
 	return nil
-}
-
-// begun is since when a lease is silent that a new leader sees for the first time: what it says itself, so that nobody
-// passes for Ready after a power cut of all machines. A clock that is wrong by more than a day is not believed.
-func begun(renewed string) time.Time {
-	now := time.Now()
-	said, err := time.Parse(time.RFC3339, renewed)
-	if age := now.Sub(said); err != nil || age < 0 || age > 24*time.Hour {
-		return now
-	}
-	return said
 }
 
 // roles keeps the control plane's nodes schedulable or not, as the Scheduler says.
