@@ -67,6 +67,7 @@ INSTALL = Wait(900, "install.limits in the settings, of which the shortest defau
 API_REQUEST = Try(60, INSTALL, "an API server that goes away answers nothing; another one may")
 API_SILENCE = Wait(600, "the load balancer takes a control plane machine that is gone out of service")
 GUARD_REQUEST = Glance(30, "before the installation nobody is there; refusals come at once")
+ETCD = Wait(1800, "etcd's members catch up after a machine of theirs was made anew, and its guards notice")
 HANDOVER = Wait(1800, "API and machine config on each machine of the control plane, which reload certificates")
 RUNTIME_API = Wait(600, "HAProxy's own socket on the same host")
 MACHINE_SHELL = Wait(600, "a command on a machine over SSH: login included")
