@@ -9,7 +9,7 @@ import pytest
 from tests.installation import machines as world
 from tests.installation.fake_api import DOMAIN, NODES, FakeApi
 from tests.installation.machines import COMPUTE, CONTROL_PLANE, Machines, machines, result
-from tests.installation.test_approver import client, pem
+from tests.installation.test_approver import address, client, dns, pem, serving
 
 __all__ = ["machines"]
 MINUTE = 1 / 60
@@ -172,13 +172,35 @@ def test_foreign_requests_are_reported_and_left(site: Site, capsys: pytest.Captu
     declared = site.agent.load("installation.declare")
     declared.main([], {"machines": [*CONTROL_PLANE, *COMPUTE]})
     site.api.request("foreign", **client(pem(f"system:node:intruder.{DOMAIN}")))
-    site.api.request("of-compute", **client(pem(f"system:node:compute-0.{DOMAIN}")))
     site.wait()
     found = result(capsys.readouterr().out)
     assert [one["name"] for one in found["left"]] == ["foreign"]
     assert "no declared machine" in found["left"][0]["reason"]
-    # That of compute-0 is its own run's business.
     assert site.api.changes() == [f"PATCH {HUB}"]
+
+
+def test_a_request_of_a_compute_machine_that_comes_after_it_has_joined_is_approved(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.agent.load("installation.declare").main([], {"machines": [*CONTROL_PLANE, *COMPUTE]})
+    site.document["limitMinutes"] = 10
+    site.api.node("compute-0")
+    site.api.operator("monitoring", available=False, message="no metrics of compute-0")
+    own = [*dns(COMPUTE[0]["fqdn"]), *address(COMPUTE[0]["address"])]
+
+    def late() -> None:
+        site.api.request("late", **serving(pem(names=own)))
+        site.api.request("for-more", **serving(pem(names=[*own, *dns("console.apps")])))
+
+    def then(method: str, path: str) -> None:
+        if path.endswith("/late/approval"):
+            site.api.operator("monitoring")
+
+    site.api.after.append(then)
+    world.when_said(site.agent, monkeypatch, {"still waiting: 3 of 4 Available": late})
+    site.wait()
+    assert site.api.approval("late") == "Approved OkdLibvirtApproved"
+    assert site.api.approval("for-more") == ""
 
 
 def test_an_api_that_is_silent_for_a_while_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

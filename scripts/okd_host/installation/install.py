@@ -3,10 +3,11 @@
 Document: {"api": {"url", "address"}, "machines": [rows], "limitMinutes", "operatorHub": {"disableAllDefaultSources"} or
 null}.
 
-Stages: nodes (every machine Ready; the certificate requests of these machines, and of no other, are approved),
-operators (all Available), version (Available, and neither progressing nor failing), operator hub (as the settings mean
-it), requests (those that nobody should have made are reported and left), record (the set on this host is the
-cluster's from now on). May be run again at any time; on an installed cluster it takes a few requests.
+Stages: nodes (every machine Ready), operators (all Available), version (Available, and neither progressing nor
+failing), operator hub (as the settings mean it), requests (those that nobody should have made are reported and left),
+record (the set on this host is the cluster's from now on). All the while the certificate requests of every declared
+machine, and of no other, are approved: one may come after its machine was Ready. May be run again at any time; on an
+installed cluster it takes a few requests.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
-from okd_host.installation import nodes, operators, shell, waiting
+from okd_host.installation import declare, nodes, operators, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
@@ -33,7 +34,7 @@ class Run:
     def __init__(self, document: dict[str, Any], stages: report.Stages) -> None:
         self.document, self.stages = document, stages
         self.machines = read(document["machines"])
-        self.admission = Admission(self.machines)
+        self.admission = Admission([*self.machines, *(declare.read() or [])])
         self.count, self.number = 0, ""
         self.late: dict[str, str] = {}
         self._api: Api | None = None
@@ -82,6 +83,7 @@ class Run:
 
     def version(self) -> tuple[bool, str]:
         """Whether the cluster says that it is what it should be."""
+        self.admission.approve(self.api())
         found = operators.version(self.api())
         self.number = found.version
         self.late = {} if found.settled else {"ClusterVersion": found.message}

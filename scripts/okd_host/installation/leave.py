@@ -2,10 +2,10 @@
 
 Document: {"api": {"url", "address"}, "machine": row, with "uuid" where it is known, "drainMinutes": 10}.
 
-Stages: look (whether there is anything to leave, and whether the cluster can do without it: for a machine of the control
-plane, by its Nodes and by etcd's own word), cordon, drain, shut down, node (removed when no machine of that name is
-declared any more). One machine leaves at a time. Where no API answers there is nothing to do: the machine goes without.
-May be run again at any time.
+Stages: look (whether there is anything to leave, and whether the cluster can do without it: for a machine of the
+control plane, by its Nodes and by etcd's own word), cordon, drain, shut down, node (removed when no machine of that
+name is declared any more). One machine leaves at a time. Where no API answers there is nothing to do: the machine goes
+without. May be run again at any time.
 """
 
 from __future__ import annotations
