@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster import boot, load_balancer
+from cluster import boot, ingress, load_balancer, nodes
 from cluster.ignition import api, publication
 from cluster.machines import Machine
 from cluster.site import MACHINE_CONFIG_PORT, Site
@@ -88,9 +88,11 @@ def departure(site: Site, uuid: str) -> dict[str, Any]:
 def membership(site: Site, machine: Machine, uuid: str) -> dict[str, Any]:
     """What `node-join` reads, and `node-leave` when the machine goes; `uuid` of its domain."""
     limits = site.settings.install.limits
+    given = nodes.given(site, machine)
     return {
         "api": api(site),
         "machine": boot.network_boot(site, machine) | {"uuid": uuid},
+        **({"node": given} if given else {}),
         "limitMinutes": limits.node_minutes,
         "drainMinutes": limits.drain_minutes,
         "consoleLog": console_log(site, machine.name),
@@ -99,12 +101,14 @@ def membership(site: Site, machine: Machine, uuid: str) -> dict[str, Any]:
 
 def completion(site: Site) -> dict[str, Any]:
     """What `await-install` reads. Compute machines that come and go later are no reason to wait again."""
+    moved = ingress.moved(site)
     hub = {"disableAllDefaultSources": True} if site.settings.install.default_catalog_sources == "disabled" else None
     return {
         "api": api(site),
         "machines": [row(machine) for machine in site.of_role("control-plane")],
         "limitMinutes": site.settings.install.limits.install_minutes,
         "operatorHub": hub,
+        **({"ingress": moved} if moved else {}),
     }
 
 

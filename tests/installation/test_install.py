@@ -98,7 +98,7 @@ def test_a_machine_that_is_not_ready_is_named_with_its_last_words(site: Site, ma
     site.api.node("control-plane-1", role="control-plane", ready=False, message="disk pressure")
     machines["control-plane-1"].journal = "kubelet: no space left"
     failed = site.fails()
-    assert failed.stage == "1/6 nodes"
+    assert failed.stage == "1/7 nodes"
     assert "control-plane-1: Ready is False: disk pressure" in failed.message
     assert "kubelet: no space left" in failed.message
     assert f"ssh core@{CONTROL_PLANE[1]['address']}" in failed.remedy
@@ -109,7 +109,7 @@ def test_operators_that_are_not_available_are_named_with_their_messages(site: Si
     site.api.operator("ingress", available=False, message="no router\nis ready")
     site.api.operator("console", available=False, message="route is not there")
     failed = site.fails()
-    assert failed.stage == "2/6 operators"
+    assert failed.stage == "2/7 operators"
     assert failed.message.splitlines() == ["console: route is not there", "ingress: no router is ready"]
     assert "oc get clusteroperators" in failed.remedy
     assert not site.installed
@@ -118,7 +118,7 @@ def test_operators_that_are_not_available_are_named_with_their_messages(site: Si
 def test_a_cluster_without_operators_is_not_installed(site: Site) -> None:
     for path in [path for path in site.api.objects if "clusteroperators" in path]:
         del site.api.objects[path]
-    assert site.fails().stage == "2/6 operators"
+    assert site.fails().stage == "2/7 operators"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_version_that_is_not_settled_is_waited_for(
     else:
         site.api.cluster_version(message="still at it", **conditions)
     failed = site.fails()
-    assert failed.stage == "3/6 version"
+    assert failed.stage == "3/7 version"
     assert words in failed.message
     assert not site.installed
 
@@ -218,7 +218,7 @@ def test_one_limit_is_for_all_stages(site: Site, monkeypatch: pytest.MonkeyPatch
     ready = {"still waiting: 2 of 3 Ready": lambda: site.api.node("control-plane-2", role="control-plane")}
     world.when_said(site.agent, monkeypatch, ready)
     failed = site.fails()
-    assert failed.stage == "2/6 operators"
+    assert failed.stage == "2/7 operators"
     assert "not within 0.05 minutes" in failed.why
 
 

@@ -270,7 +270,7 @@ def test_a_serving_request_that_comes_after_ready_is_waited_for_and_approved(
 def test_a_machine_whose_kubelet_never_serves_is_named(world: World) -> None:
     world.api.node("compute-0", uuid=UUID)
     world.serving = False
-    with pytest.raises(world.agent.failed, match="did not get past: serving.*no serving certificate yet") as failure:
+    with pytest.raises(world.agent.failed, match=r"did not get past: serving.*no serving certificate yet") as failure:
         world.joins()
     assert "oc get csr" in failure.value.remedy  # type: ignore[attr-defined]
 

@@ -112,7 +112,7 @@ def test_a_pool_that_does_not_count_its_machine_is_named(world: World) -> None:
     given(world, pool="infra")
     world.api.node("compute-0", uuid=UUID)
     world.api.add(POOL, status={})
-    with pytest.raises(world.agent.failed, match="compute-0 did not get past: role.*infra counts 0 of 1") as failure:
+    with pytest.raises(world.agent.failed, match=r"compute-0 did not get past: role.*infra counts 0 of 1") as failure:
         world.joins()
     assert "oc describe machineconfigpool" in failure.value.remedy  # type: ignore[attr-defined]
 

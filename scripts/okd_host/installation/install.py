@@ -1,13 +1,13 @@
 """await-install: from Ready machines to a cluster whose operators are all Available.
 
 Document: {"api": {"url", "address"}, "machines": [rows], "limitMinutes", "operatorHub": {"disableAllDefaultSources"} or
-null}.
+null, "ingress": {"pool", "nodePlacement", "replicas"} or nothing}.
 
 Stages: nodes (every machine Ready), operators (all Available), version (Available, and neither progressing nor
-failing), operator hub (as the settings mean it), requests (those that nobody should have made are reported and left),
-record (the set on this host is the cluster's from now on). All the while the certificate requests of every declared
-machine, and of no other, are approved: one may come after its machine was Ready. May be run again at any time; on an
-installed cluster it takes a few requests.
+failing), ingress (its routers are where the settings say), operator hub (as the settings mean it), requests (those that
+nobody should have made are reported and left), record (the set on this host is the cluster's from now on). All the
+while the certificate requests of every declared machine, and of no other, are approved: one may come after its machine
+was Ready. May be run again at any time; on an installed cluster it takes a few requests.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
-from okd_host.installation import declare, nodes, operators, shell, waiting
+from okd_host.installation import declare, ingress, nodes, operators, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
 
-STAGES = ("nodes", "operators", "version", "operator hub", "requests", "record")
+STAGES = ("nodes", "operators", "version", "ingress", "operator hub", "requests", "record")
 SERVICES = "all services and machines; the cluster keeps working on it"
 Look = Callable[[], tuple[bool, str]]
 
@@ -89,6 +89,13 @@ class Run:
         self.late = {} if found.settled else {"ClusterVersion": found.message}
         return found.settled, f"{found.version}: {found.message}" if found.version else found.message
 
+    def ingress(self) -> tuple[bool, str]:
+        """Whether the routers are where the settings say."""
+        self.admission.approve(self.api())
+        done, said = ingress.placed(self.api(), self.document.get("ingress"))
+        self.late = {} if done else {"ingress": said}
+        return done, said
+
     def hub(self) -> tuple[bool, str]:
         """Whether the catalog sources are as meant."""
         asked = self.document.get("operatorHub")
@@ -143,6 +150,7 @@ def main(arguments: list[str], document: Any) -> None:
     _step(run, "nodes", run.nodes, run.nodes_late)
     _step(run, "operators", run.operators, run.operators_late)
     _step(run, "version", run.version, run.operators_late)
+    _step(run, "ingress", run.ingress, run.operators_late)
     _step(run, "operator hub", run.hub, run.operators_late)
     with stages("requests"):
         left = run.admission.left()

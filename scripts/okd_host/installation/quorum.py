@@ -51,8 +51,11 @@ def _guard(api: Api, *, ready: bool) -> Verdict:
     else:
         return Verdict(False, f"unknown: there is no disruption budget {GUARDS[0]} in openshift-etcd")
     status, metadata = budget.get("status") or {}, budget["metadata"]
-    allowed, healthy, desired = (status.get(key) for key in ("disruptionsAllowed", "currentHealthy", "desiredHealthy"))
-    if not all(isinstance(number, int) for number in (allowed, healthy, desired)):
+    try:
+        allowed, healthy, desired = (
+            int(status[key]) for key in ("disruptionsAllowed", "currentHealthy", "desiredHealthy")
+        )
+    except (KeyError, TypeError, ValueError):
         return Verdict(False, f"unknown: the disruption budget {name} has no status")
     if status.get("observedGeneration", metadata.get("generation")) != metadata.get("generation"):
         return Verdict(False, f"unknown: the status of the disruption budget {name} is an old one")
