@@ -32,7 +32,9 @@ class Ingress:
     @property
     def replicas(self) -> int:
         """How many routers there are: they take a port of their machine, so one a machine at most."""
-        return min(REPLICAS, len(self.machines))
+        # Plain compute machines have no label that those of other pools have not.
+        able = (*self.machines, *self.others) if self.pool in nodes.PLAIN else self.machines
+        return min(REPLICAS, len(able))
 
 
 def of(site: Site) -> Ingress:

@@ -19,8 +19,10 @@ SETTING = "install.ingress.pool"
 def refused(plan: Plan) -> Iterator[Problem]:
     """A pool that the installed cluster's routers run on, and that would be gone before they run elsewhere."""
     was, now = plan.before.ingress, plan.settings.install.ingress.pool
-    rows = [row["name"] for row in plan.before.outputs.get("machines") or () if row["pool"] == was]
-    if not was or not rows:
+    old = plan.before.outputs.get("machines") or ()
+    rows = [row["name"] for row in old if row["pool"] == was]
+    compact = not plan.of_role("compute") and any(row["role"] == "compute" for row in old)
+    if not was or not rows or compact:  # an installed cluster that loses all its compute machines is refused as such
         return
     stay = {machine.name: machine.pool for machine in plan.members}
     if not stay.keys() & set(rows):
