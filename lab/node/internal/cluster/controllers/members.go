@@ -46,9 +46,8 @@ func (m *Manager) etcd(ctx context.Context, removed bool, now *snapshot) error {
 	if removed {
 		status, reason, message = "True", "BootstrapMemberRemoved", "only control-plane machines are members"
 	}
-	members := count(len(now.members), now.replicas)
 	changed := rest.SetCondition(etcd, BootstrapRemoved, status, reason, message)
-	changed = rest.SetCondition(etcd, "EtcdMembersAvailable", "True", "EtcdQuorate", members+" members") || changed
+	changed = membersAvailable(etcd, now) || changed
 	if !changed {
 		return nil
 	}
