@@ -21,13 +21,15 @@ SEED = "libvirt:index/cloudInitDisk:CloudInitDisk"
 class Before:
     """`bootstrapped`: the cluster runs without its bootstrap machine. `members`: names of machines that had joined.
 
-    `outputs` are the last ones in full, secrets among them: they are never shown. `resources` are what the state holds,
-    each with `urn`, `type` and `outputs`, after a failed or killed update as well: what is there belongs to the stack.
+    `ingress` is the pool that the ingress was on, None where the last update did not say. `outputs` are the last ones
+    in full, secrets among them: they are never shown. `resources` are what the state holds, each with `urn`, `type` and
+    `outputs`, after a failed or killed update as well: what is there belongs to the stack.
     """
 
     bootstrapped: bool = False
     installed: bool = False
     members: frozenset[str] = frozenset()
+    ingress: str | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     resources: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
@@ -39,6 +41,7 @@ class Before:
             bootstrapped=bootstrap.get("state") == BOOTSTRAPPED,
             installed=bool(installation.get("installed")),
             members=frozenset(str(machine["name"]) for machine in installation.get("machines", ())),
+            ingress=installation.get("ingress"),
             # The output of that name is the table as it was last asked for, whether or not the update got there.
             outputs={**outputs, "machines": installation.get("machines", ())},
             resources=tuple(resources),

@@ -17,7 +17,7 @@ from cluster.machine_checks import roles_unsure
 from cluster.network_checks import reserved
 from cluster.project_files import resolved
 from cluster.settings_problems import Problem, Refused
-from cluster.values import LABEL, UNSET_NETWORK
+from cluster.values import UNSET_NETWORK
 from cluster.versions import SOURCE_POLICY
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ OVN_NETWORKS = {
     IPv4Network("100.64.0.0/16"): "OVN-Kubernetes' join switch",
     IPv4Network("100.88.0.0/16"): "OVN-Kubernetes' transit switch",
 }
-MCO_POOLS = ("master", "worker", "arbiter")
 # The installer adds ten characters to it in the names it makes.
 CLUSTER_NAME_LIMIT = 54
 BIGGEST_SERVICE_NETWORK = 12
@@ -113,23 +112,13 @@ def _pools(settings: Settings, *, sure: bool) -> Iterator[Problem]:
     install = settings.install
     used = {str(machine.pool) for machine in settings.machines.values()}
     compute = {name for name in used if name in settings.pools and settings.pools[name].role == "compute"}
-    if sure and install.schedulable_control_plane is False and not compute:
+    if install.schedulable_control_plane is False and not compute:
         yield Problem(
             "install.schedulableControlPlane",
             "false",
             "no compute machines: nothing could run anywhere and the installation would never end",
             "leave it out, or declare compute machines",
         )
-    if not install.machine_config_pools:
-        return
-    for name in sorted(compute):
-        if not LABEL.fullmatch(name) or name in MCO_POOLS:
-            yield Problem(
-                f"pools.{name}",
-                name,
-                "cannot be the name of a MachineConfigPool, which each pool of compute machines gets",
-                "use lower-case letters, digits and hyphens, and none of master, worker and arbiter",
-            )
 
 
 def _manifests(install: Install, directory: Path) -> Iterator[Problem]:
@@ -164,7 +153,9 @@ def _built_in(install: Install) -> dict[tuple[str, str, str, str], str]:
     if install.image_registry != "default":
         key = "imageregistry.operator.openshift.io", "Config", "cluster", ""
         found[key] = "set install.imageRegistry to default, or remove it"
+    key = "operator.openshift.io", "IngressController", "default", "openshift-ingress-operator"
     if install.ingress_certificate:
-        key = "operator.openshift.io", "IngressController", "default", "openshift-ingress-operator"
         found[key] = "set install.ingressCertificate to false, or remove it"
+    elif install.ingress.pool is not None:
+        found[key] = "leave install.ingress.pool out, or remove it"
     return found

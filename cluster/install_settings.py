@@ -170,6 +170,15 @@ class AdminUser(Section):
     """The name to log in with; the password is a stack output."""
 
 
+class Ingress(Section):
+    """Where the cluster's default ingress runs; ports 443 and 80 of the load balancer lead there."""
+
+    pool: str | None = None
+    """The machine pool that it runs on. A running cluster's ingress moves when this changes.
+    Default: where it was installed; a new cluster's infra pool when it has one, else compute; the control plane
+    where there are no compute machines"""
+
+
 class Limits(Section):
     """How long, in minutes, is waited: for boots, the API, the control plane, a node, a drain, the operators."""
 
@@ -219,6 +228,8 @@ class Install(Section):
     """The default operator catalogs, which lie outside: `disabled`, or the product's `default`."""
     admin_user: AdminUser = AdminUser()
     """A user with a password and all rights."""
+    ingress: Ingress = Ingress()
+    """Where the default ingress runs."""
     ingress_certificate: Switch = True
     """Whether the ingress gets a certificate of the stack's authority."""
     release_signature: Switch = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster import boot, catalogs, load_balancer
+from cluster import boot, catalogs, ingress, load_balancer, nodes
 from cluster.ignition import api, publication
 from cluster.limits import HANDOVER
 from cluster.machines import Machine
@@ -95,9 +95,11 @@ def departure(site: Site, uuid: str) -> dict[str, Any]:
 def membership(site: Site, machine: Machine, uuid: str) -> dict[str, Any]:
     """What `node-join` reads, and `node-leave` when the machine goes; `uuid` of its domain."""
     limits = site.settings.install.limits
+    given = nodes.given(site, machine)
     return {
         "api": api(site),
         "machine": boot.network_boot(site, machine) | {"uuid": uuid},
+        **({"node": given} if given else {}),
         "limitMinutes": limits.node_minutes,
         "drainMinutes": limits.drain_minutes,
         "consoleLog": console_log(site, machine.name),
@@ -109,13 +111,16 @@ def completion(site: Site, release: Mapping[str, Any]) -> dict[str, Any]:
 
     Compute machines that come and go later are no reason to wait again.
     """
+    moved = ingress.moved(site)
     hub = {"disableAllDefaultSources": True} if site.settings.install.default_catalog_sources == "disabled" else None
     return {
         "api": api(site),
         "machines": [row(machine) for machine in site.of_role("control-plane")],
         "limitMinutes": site.settings.install.limits.install_minutes,
         "operatorHub": hub,
-    } | ({"resources": found} if (found := catalogs.objects(site, release)) else {})
+        **({"ingress": moved} if moved else {}),
+        **({"resources": found} if (found := catalogs.objects(site, release)) else {}),
+    }
 
 
 def status(site: Site) -> dict[str, Any]:

@@ -63,8 +63,10 @@ INSTALLER = Wait(3600, "openshift-install makes keys, manifests and ignition con
 # The cluster and its machines.
 INSTALL = Wait(900, "install.limits in the settings, of which the shortest default is a quarter of an hour")
 API_REQUEST = Try(60, INSTALL, "an API server that goes away answers nothing; another one may")
+KUBELET = Try(30, INSTALL, "TLS with a kubelet on an emulated processor; it is asked again")
 API_SILENCE = Wait(600, "the load balancer takes a control plane machine that is gone out of service")
 GUARD_REQUEST = Glance(30, "before the installation nobody is there; refusals come at once")
+ETCD = Wait(1800, "etcd's members catch up after a machine of theirs was made anew, and its guards notice")
 HANDOVER = Wait(1800, "static pods of the control plane, revision after revision; bootstrapMinutes may say more")
 RUNTIME_API = Wait(600, "HAProxy's own socket on the same host")
 MACHINE_SHELL = Wait(600, "a command on a machine over SSH: login included")

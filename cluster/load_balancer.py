@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster import ingress
 from cluster.host_files import Bundle, Check, Health, HostFile
 from cluster.machines import Machine
 from cluster.render import render
@@ -61,19 +62,24 @@ class Concern:
 
 
 def concerns(site: Site) -> tuple[Concern, ...]:
-    """The rows: API and machine config to the control plane, ingress to compute, else to the control plane."""
+    """The rows: API and machine config to the control plane, ingress to its pool's machines.
+
+    All others are its backups: they answer while routers still run there, as when the ingress moves.
+    """
     bootstrap = () if site.before.bootstrapped else site.of_role("bootstrap")
     control_plane = site.of_role("control-plane")
     behind_api = (*_servers(control_plane), *_servers(bootstrap, backup=True))
-    behind_ingress = _servers(site.of_role("compute") or control_plane)
+    routers = ingress.of(site)
+    behind_ingress = (*_servers(routers.machines), *_servers(routers.others, backup=True))
+    spread = ("allbackups",) if routers.others else ()
     nodes = len(control_plane) + len(site.of_role("compute"))
     usual, redirected, booting = (some + more * nodes for some, more in (USUAL, REDIRECTED, BOOTING))
     readyz = ("httpchk GET /readyz HTTP/1.0", "log-health-checks")
     return (
         Concern(API, API_PORT, usual, "roundrobin", readyz, API_CHECK, behind_api),
         Concern(MACHINE_CONFIG, MACHINE_CONFIG_PORT, booting, "roundrobin", (), "check inter 1s", behind_api),
-        Concern("ingress-https", 443, usual, "source", (), "check inter 1s", behind_ingress),
-        Concern("ingress-http", 80, redirected, "source", (), "check inter 1s", behind_ingress),
+        Concern("ingress-https", 443, usual, "source", spread, "check inter 1s", behind_ingress),
+        Concern("ingress-http", 80, redirected, "source", spread, "check inter 1s", behind_ingress),
     )
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
+from cluster.node_values import LabelKey, LabelValue, Taint
 from cluster.places import Url
 from cluster.section import Section
 from cluster.values import (
@@ -26,10 +29,11 @@ Role = Literal["bootstrap", "control-plane", "compute"]
 
 
 class Pool(Section):
-    """Machines of one kind: their role and sizes."""
+    """Machines of one kind: their role, their sizes, and what their nodes are labelled and tainted with."""
 
     role: Role = "compute"
-    """What its machines are in the cluster. Infra and storage machines are compute machines of pools of their own."""
+    """What its machines are in the cluster. Infra and storage machines are compute machines of pools of their own, and
+    their nodes have the role node-role.kubernetes.io/<pool> beside `worker`."""
     cpus: Count = 4
     """Processors of each machine. OKD wants 4 for bootstrap and control plane, 2 for compute, 8 for a single node."""
     memory_mib: Memory = 16384
@@ -38,6 +42,10 @@ class Pool(Section):
     """Root disk of each machine in GiB. OKD wants 94 (100 GB), and 112 (120 GB) for a single node."""
     extra_disks_gib: tuple[Disk, ...] = ()
     """Further disks of each machine in GiB, empty and unformatted, e.g. for storage."""
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels of its machines' nodes, beside their role; one that is taken out here goes from the nodes as well."""
+    taints: tuple[Taint, ...] = ()
+    """Taints of its machines' nodes, as Kubernetes has them; the ingress tolerates those of its pool."""
 
 
 class Machine(Section):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from cluster import ingress as routers
 from cluster.render import render
-from cluster.secret_manifests import ADMIN_SECRET, INGRESS_SECRET
+from cluster.secret_manifests import ADMIN_SECRET, INGRESS_SECRET, user_manifests
 from cluster.site import Site
 
 Manifest = dict[str, Any]
@@ -26,6 +27,8 @@ SIGNATURE_FILE = "99-okd-release-signature.yaml"
 IGNITION_VERSION = "3.2.0"
 CHRONY_CONFIG = "/etc/chrony.conf"
 ROLES = ("master", "worker")
+INGRESS_FILE = "99-okd-ingress-controller.yaml"
+INGRESS_CONTROLLER = "operator.openshift.io/v1", "IngressController", "default", "openshift-ingress-operator"
 
 
 def built_in(site: Site) -> Manifests:
@@ -45,7 +48,9 @@ def built_in(site: Site) -> Manifests:
     if install.admin_user.enabled:
         found |= admin_user(install.admin_user.name)
     if install.ingress_certificate:
-        found |= ingress(site)
+        found |= ingress_namespace()
+    if install.ingress_certificate or (routers.placement(site) and not _users_own_ingress(site)):
+        found[INGRESS_FILE] = ingress(site)
     return found
 
 
@@ -157,11 +162,8 @@ def admin_user(name: str) -> Manifests:
     return {"99-okd-admin-binding.yaml": binding, "99-okd-admin-login.yaml": login}
 
 
-def ingress(site: Site) -> Manifests:
-    """The default ingress with a certificate of the stack's CA, which every node trusts through the install-config.
-
-    The namespace of its secret is the ingress operator's, which makes it late and corrects what it finds.
-    """
+def ingress_namespace() -> Manifests:
+    """The namespace of the ingress' certificate: it is the ingress operator's, which makes it late and corrects it."""
     namespace = _object(
         "v1",
         "Namespace",
@@ -177,15 +179,26 @@ def ingress(site: Site) -> Manifests:
             "policy-group.network.openshift.io/ingress": "",
         },
     )
-    machines = site.of_role("compute") or site.of_role("control-plane")
-    controller = _object(
-        "operator.openshift.io/v1",
-        "IngressController",
-        "default",
-        namespace="openshift-ingress-operator",
-        spec={"defaultCertificate": {"name": INGRESS_SECRET}, "replicas": min(2, len(machines))},
-    )
-    return {"99-okd-ingress-controller.yaml": controller, "99-okd-ingress-namespace.yaml": namespace}
+    return {"99-okd-ingress-namespace.yaml": namespace}
+
+
+def ingress(site: Site) -> Manifest:
+    """The default ingress on its pool, with a certificate of the stack's CA, which every node trusts."""
+    spec: dict[str, Any] = {}
+    if site.settings.install.ingress_certificate:
+        spec["defaultCertificate"] = {"name": INGRESS_SECRET}
+    spec["replicas"] = routers.of(site).replicas
+    if placement := routers.placement(site):
+        spec["nodePlacement"] = placement
+    return _object(*INGRESS_CONTROLLER[:2], INGRESS_CONTROLLER[2], namespace=INGRESS_CONTROLLER[3], spec=spec)
+
+
+def _users_own_ingress(site: Site) -> bool:
+    """Whether the default one is among the user's manifests, and no setting says otherwise."""
+    version, kind, name, namespace = INGRESS_CONTROLLER
+    own = (version.partition("/")[0], kind, name, namespace)
+    explicit = site.settings.install.ingress.pool is not None
+    return not explicit and any(one.identity == own for one in user_manifests(site))
 
 
 def _object(version: str, kind: str, name: str, **rest: Any) -> Manifest:

@@ -93,6 +93,8 @@ def _type(schema: dict[str, Any]) -> str:
     kind = schema.get("type")
     if kind == "array":
         return f"list of: {_type(schema['items'])}"
+    if kind == "object":
+        return f"mapping of label keys to: {_type(next(iter(schema['patternProperties'].values())))}"
     if kind == "integer":
         return f"whole number, {schema['minimum']} to {schema['maximum']}"
     if kind == "boolean":
@@ -103,7 +105,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = settings_schema.plain_default(field)
-    return "none" if value in (None, []) else _code(value)
+    return "none" if value in (None, [], "") else _code(value)
 
 
 def _code(value: Any) -> str:

@@ -19,6 +19,7 @@ from cluster import (
     kernel_argument_checks,
     machine_checks,
     network_checks,
+    pool_checks,
     proxy_checks,
     release_checks,
     settings_doubts,
@@ -66,7 +67,7 @@ def check(settings: Settings, reported: Sequence[str], directory: Path | None, *
     )
     roles_sure = not machine_checks.roles_unsure(refused)
     if roles_sure:
-        found += machine_checks.roles(settings)
+        found += [*machine_checks.roles(settings), *pool_checks.check(settings, refused)]
     severity = settings.checks.minimum_sizes
     if severity != "ignore" and not refused.touches("checks.minimumSizes"):
         (found if severity == "refuse" else doubtful).extend(size_checks.check(settings, roles_sure=roles_sure))

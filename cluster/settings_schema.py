@@ -92,6 +92,8 @@ def _of_field(field: FieldInfo) -> dict[str, Any]:
         return {"type": "array", "items": of_section(inner)} if several else of_section(inner)
     found = _plain(TypeAdapter(field.rebuild_annotation()).json_schema())
     default = plain_default(field)
+    if "patternProperties" in found:
+        found = found | {"additionalProperties": False}
     if _holds_secret(field.annotation):
         found = {"anyOf": [found, ENCRYPTED]}
     return found if default is None else found | {"default": default}

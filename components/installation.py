@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from cluster import installation
+from cluster import ingress, installation
 from cluster.before import BOOTSTRAPPED
 from cluster.limits import DELIVERY, POWER_OFF
 from cluster.machines import Machine as MachineRow
@@ -103,7 +103,8 @@ class Installation(pulumi.ComponentResource):
             minutes=self._plan.settings.install.limits.install_minutes,
         )
         rows = [row.output() for row in self._plan.members]
-        self.installation = result(complete).apply(lambda found: {"installed": True, **found, "machines": rows})
+        told = {"installed": True, "machines": rows, "ingress": ingress.of(self._plan).pool}
+        self.installation = result(complete).apply(lambda found: {**told, **found})
         self.register_outputs({"bootstrap": self.bootstrap, "installation": self.installation})
 
     def _first(self, after: Sequence[pulumi.Resource]) -> tuple[list[pulumi.Resource], list[pulumi.Resource]]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pulumi
 
 from cluster import installation
-from cluster.limits import POWER_OFF
+from cluster.limits import ETCD, POWER_OFF
 from cluster.plan import Plan
 from components.host_command import Host, host_command
 from components.machine import Machine
@@ -44,7 +44,7 @@ def joined(
         depends_on=after,
         takes=limits.node_minutes * 60,
         undone_by="node-leave",
-        undo_takes=limits.drain_minutes * 60 + POWER_OFF.seconds,
+        undo_takes=limits.drain_minutes * 60 + ETCD.seconds + POWER_OFF.seconds,
         gone_with=services_host.domain,
         formerly=pulumi.Alias(parent=component),
     )

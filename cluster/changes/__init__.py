@@ -2,7 +2,8 @@
 
 Owns which changes an installed cluster could not survive, refused by name before anything is touched, and putting
 together in words what all others do. `before` are the stack's last outputs. Does not own the words for each part of the
-stack (machines.py, services.py, stack.py).
+stack (machines.py, services.py, stack.py,
+ingress.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from cluster.before import NETWORK, POOL
-from cluster.changes import machines, services, stack
+from cluster.changes import ingress, machines, services, stack
 from cluster.changes.effects import Effect, Row, differs, number
 from cluster.changes.form import Forms
 from cluster.changes.standing import Standing
@@ -34,6 +35,7 @@ def refused(plan: Plan) -> list[Problem]:
         *_below(standing, plan),
         *_control_plane(before, plan),
         *_compute(before, plan),
+        *ingress.refused(plan),
     ]
 
 
@@ -56,6 +58,7 @@ def effects(plan: Plan, *, image: Callable[[], str] | None = None, domain_type: 
     return [
         *stack.effects(standing, plan, image, domain_type),
         *machines.effects(standing, plan),
+        *ingress.effects(standing, plan),
     ]
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster import mirror, pull_secret
+from cluster import manifests, mirror, pull_secret
 from cluster.before import DOMAIN, NETWORK, POOL, VOLUME
-from cluster.changes import files, machines, services
+from cluster.changes import files, ingress, machines, services
 from cluster.changes.effects import Effect, effect, listed
 from cluster.changes.standing import PROVIDER, Document, Standing
 from cluster.places import without_password
@@ -125,6 +125,9 @@ def _release_name(release: Document) -> str:
 
 def _installation(standing: Standing, plan: Plan) -> Iterator[Effect]:
     changed = files.documents(standing, plan)
+    if ingress.moves(plan):
+        # What it says reaches the running cluster as well.
+        changed = [name for name in changed if name != manifests.INGRESS_FILE]
     if changed and standing.installed:
         yield effect(
             f"{listed(changed)}: read when a cluster is installed, and at no other time. Nothing of the running "

@@ -22,7 +22,7 @@ MACHINE, DELIVER = "okd:index:Machine$", "@okd-host deliver\n"
 COMMAND, PROVIDER = "command:remote:Command", "pulumi:providers:libvirt"
 AUTHORITY = "tls:index/selfSignedCert:SelfSignedCert"
 # The verbs whose documents are read; the documents of `secrets` are secrets themselves.
-VERBS = ("deliver", "machines", "mirror", "boot-image", "ignition", "await-install")
+VERBS = ("deliver", "machines", "mirror", "boot-image", "ignition", "node-join", "await-install")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from cluster import installation
+from cluster import ingress, installation
 from cluster.before import Before
 from cluster.host_files import dump
 from cluster.plan import Plan
@@ -34,7 +34,7 @@ def outputs(plan: Plan, *, installed: bool = True) -> dict[str, Any]:
     rows = [machine.output() for machine in plan.members]
     written = plan.outputs() | {
         "bootstrap": {"state": "complete"} if installed else {},
-        "installation": {"installed": installed, "machines": rows},
+        "installation": {"installed": installed, "machines": rows, "ingress": ingress.of(plan).pool},
         "registryPassword": SECRET,
     }
     found: dict[str, Any] = json.loads(json.dumps(written), parse_int=float)
@@ -106,6 +106,8 @@ def _commands(plan: Plan) -> Iterator[Resource]:
         "registry-secrets": ("secrets registry", {"registry-key": SECRET}),
         "smoke-check-run": ("smoke", {"machines": [], "registry": {"password": SECRET}}),
     }
+    for machine in plan.members:
+        told[f"{machine.name}-join"] = ("node-join", installation.membership(plan, machine, "uuid"))
     for name, (verb, document) in told.items():
         yield _command(name, verb, json.dumps(document, indent=1))
 

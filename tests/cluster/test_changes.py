@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import Any
 
 import pytest
 
 from cluster import changes
+from cluster.before import Before
 from cluster.plan import Plan
 from tests.cluster.conftest import Change, planned
-from tests.cluster.state import IMAGE, resources, standing
+from tests.cluster.state import IMAGE, outputs, resources, standing
 
 
 def installed(change: Change) -> Plan:
@@ -226,6 +229,57 @@ def test_the_same_settings_change_nothing(stack: str, done: bool) -> None:
     assert said(plan) == []
 
 
+@pytest.mark.parametrize("stack", ["dev", "hard-way", "prod"])
+def test_the_same_settings_change_no_ingress_that_an_older_program_installed(stack: str) -> None:
+    fresh = planned(stack)
+    was = dataclasses.replace(fresh, before=Before(installed=True))
+    told = {**outputs(was)["installation"]}
+    del told["ingress"]
+    before = Before.of({**outputs(was), "installation": told}, resources(was.after_bootstrap()))
+    plan = dataclasses.replace(fresh, before=before)
+    assert changes.refused(plan) == []
+    assert said(plan) == []
+
+
+def test_what_nodes_are_given_and_where_the_ingress_moves_is_said_in_words() -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["pools"]["infra"] = {
+            "labels": {"tier": "web", "example.com/a": ""},
+            "taints": [{"key": "example.com/only", "effect": "NoSchedule"}],
+        }
+        config["machines"]["storage-0"]["pool"] = "compute"
+        config["install"] = {"ingress": {"pool": "compute"}}
+
+    words = said(standing(planned("hard-way"), planned("hard-way", change)))
+    assert (
+        "infra-0, infra-1 and infra-2: the Node gets label example.com/a, label node-role.kubernetes.io/infra, "
+        "label tier=web and taint example.com/only:NoSchedule; nothing is rebuilt"
+    ) in words
+    assert "storage-0: the Node gets no label or taint of ours any more; nothing is rebuilt" in words
+    moved = [one for one in words if one.startswith("install.ingress.pool infra -> compute: ")]
+    assert len(moved) == 1
+    assert "move to compute-0, compute-1, compute-2 and storage-0" in moved[0]
+    assert not any("ingress-controller" in one for one in words)
+
+
+def test_a_pool_that_an_older_program_installed_gets_its_role_by_the_next_update() -> None:
+    was = planned("hard-way")
+    plan = standing(was, was)
+    stripped = []
+    for one in plan.before.resources:
+        text = str(one["outputs"].get("stdin", ""))
+        if text.startswith("@okd-host node-join\n"):
+            known = json.loads(text.partition("\n")[2])
+            known.pop("node", None)
+            one = {**one, "outputs": {**one["outputs"], "stdin": f"@okd-host node-join\n{json.dumps(known)}"}}
+        stripped.append(one)
+    plan = dataclasses.replace(plan, before=dataclasses.replace(plan.before, resources=tuple(stripped)))
+    assert said(plan) == [
+        f"{pool}-0, {pool}-1 and {pool}-2: the Node gets label node-role.kubernetes.io/{pool}; nothing is rebuilt"
+        for pool in ("infra", "storage")
+    ]
+
+
 REDELIVERED = "delivered again: {}; each checked by its own daemon first, nothing is rebuilt for it"
 PROFILES = "boot profiles count at the next boot from the network; a machine that is installed boots from its disk"
 MEMBERS = REDELIVERED.format("dns (reloads), dhcp (reloads), boot and load-balancer (reloads)")
@@ -299,7 +353,12 @@ DESCRIBED: list[tuple[str, Change, list[str], set[str]]] = [
     (
         "moved to another pool",
         machine("compute-0", pool="infra", cpus=1, memoryMiB=512, diskGiB=2),
-        [f"99-okd-pool-infra.yaml: {NEVER_AGAIN}", "compute-0 moves from pool compute to pool infra"],
+        [
+            REDELIVERED.format("load-balancer (reloads)"),
+            f"99-okd-pool-infra.yaml: {NEVER_AGAIN}",
+            "compute-0 moves from pool compute to pool infra",
+            "compute-0: the Node gets label node-role.kubernetes.io/infra; nothing is rebuilt",
+        ],
         set(),
     ),
     (

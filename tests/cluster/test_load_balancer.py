@@ -30,11 +30,25 @@ def test_the_api_is_checked_by_readyz(hard_way: Plan) -> None:
     assert api.check == "check check-ssl verify none inter 10s fastinter 2s downinter 5s fall 2 rise 3"
 
 
-def test_ingress_goes_to_compute(hard_way: Plan) -> None:
+def test_ingress_goes_to_its_pool_and_to_the_others_only_while_no_router_is_there(hard_way: Plan) -> None:
+    pools = {machine.name: machine.pool for machine in hard_way.of_role("compute")}
     for port in (443, 80):
         ingress = rows(hard_way)[port]
         assert ingress.balance == "source"
-        assert [server.name for server in ingress.servers] == [machine.name for machine in hard_way.of_role("compute")]
+        assert ingress.options == ("allbackups",)
+        assert {server.name: server.backup for server in ingress.servers} == {
+            name: pool != "infra" for name, pool in pools.items()
+        }
+
+
+def test_ingress_goes_to_all_compute_machines_where_they_are_one_pool(dev: Plan) -> None:
+    for port in (443, 80):
+        ingress = rows(dev)[port]
+        assert ingress.options == ()
+        assert [(server.name, server.backup) for server in ingress.servers] == [
+            ("compute-0", False),
+            ("compute-1", False),
+        ]
 
 
 def test_without_compute_ingress_goes_to_the_control_plane() -> None:

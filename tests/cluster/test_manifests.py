@@ -90,7 +90,7 @@ def test_all_are_on_by_default_and_in_a_stable_order(hard_way: Plan) -> None:
         "samplesOperator": {"99-okd-samples.yaml"},
         "defaultCatalogSources": {"99-okd-operator-hub.yaml"},
         "adminUser": {"99-okd-admin-binding.yaml", "99-okd-admin-login.yaml"},
-        "ingressCertificate": {"99-okd-ingress-controller.yaml", "99-okd-ingress-namespace.yaml"},
+        "ingressCertificate": {"99-okd-ingress-namespace.yaml"},
     }.items(),
 )
 def test_each_can_be_turned_off_alone(key: str, names: set[str]) -> None:
@@ -98,7 +98,7 @@ def test_each_can_be_turned_off_alone(key: str, names: set[str]) -> None:
 
 
 def test_with_all_off_the_scheduler_and_what_disks_need_are_left() -> None:
-    plan = with_install(OFF)
+    plan = with_install(OFF | {"ingress": {"pool": "compute"}})
     assert set(built_in(plan)) == {*manifests.REPLACES, *DISCARD}
     assert plan.ignition_secrets == ("local-pull-secret",)
 

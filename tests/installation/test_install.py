@@ -9,7 +9,7 @@ import pytest
 from tests.installation import machines as world
 from tests.installation.fake_api import DOMAIN, NODES, FakeApi
 from tests.installation.machines import COMPUTE, CONTROL_PLANE, Machines, machines, result
-from tests.installation.test_approver import client, pem
+from tests.installation.test_approver import address, client, dns, pem, serving
 
 __all__ = ["machines"]
 MINUTE = 1 / 60
@@ -98,7 +98,7 @@ def test_a_machine_that_is_not_ready_is_named_with_its_last_words(site: Site, ma
     site.api.node("control-plane-1", role="control-plane", ready=False, message="disk pressure")
     machines["control-plane-1"].journal = "kubelet: no space left"
     failed = site.fails()
-    assert failed.stage == "1/6 nodes"
+    assert failed.stage == "1/7 nodes"
     assert "control-plane-1: Ready is False: disk pressure" in failed.message
     assert "kubelet: no space left" in failed.message
     assert f"ssh core@{CONTROL_PLANE[1]['address']}" in failed.remedy
@@ -114,7 +114,7 @@ def test_operators_that_are_not_available_are_named_with_their_messages(site: Si
     site.api.operator("ingress", available=False, message="no router\nis ready")
     site.api.operator("console", available=False, message="route is not there")
     failed = site.fails()
-    assert failed.stage == "2/6 operators"
+    assert failed.stage == "2/7 operators"
     assert failed.message.splitlines() == ["console: route is not there", "ingress: no router is ready"]
     assert "oc get clusteroperators" in failed.remedy
     assert not site.installed
@@ -123,7 +123,7 @@ def test_operators_that_are_not_available_are_named_with_their_messages(site: Si
 def test_a_cluster_without_operators_is_not_installed(site: Site) -> None:
     for path in [path for path in site.api.objects if "clusteroperators" in path]:
         del site.api.objects[path]
-    assert site.fails().stage == "2/6 operators"
+    assert site.fails().stage == "2/7 operators"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_version_that_is_not_settled_is_waited_for(
     else:
         site.api.cluster_version(message="still at it", **conditions)
     failed = site.fails()
-    assert failed.stage == "3/6 version"
+    assert failed.stage == "3/7 version"
     assert words in failed.message
     assert not site.installed
 
@@ -177,13 +177,35 @@ def test_foreign_requests_are_reported_and_left(site: Site, capsys: pytest.Captu
     declared = site.agent.load("installation.declare")
     declared.main([], {"machines": [*CONTROL_PLANE, *COMPUTE]})
     site.api.request("foreign", **client(pem(f"system:node:intruder.{DOMAIN}")))
-    site.api.request("of-compute", **client(pem(f"system:node:compute-0.{DOMAIN}")))
     site.wait()
     found = result(capsys.readouterr().out)
     assert [one["name"] for one in found["left"]] == ["foreign"]
     assert "no declared machine" in found["left"][0]["reason"]
-    # That of compute-0 is its own run's business.
     assert site.api.changes() == [f"PATCH {HUB}"]
+
+
+def test_a_request_of_a_compute_machine_that_comes_after_it_has_joined_is_approved(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.agent.load("installation.declare").main([], {"machines": [*CONTROL_PLANE, *COMPUTE]})
+    site.document["limitMinutes"] = 10
+    site.api.node("compute-0")
+    site.api.operator("monitoring", available=False, message="no metrics of compute-0")
+    own = [*dns(COMPUTE[0]["fqdn"]), *address(COMPUTE[0]["address"])]
+
+    def late() -> None:
+        site.api.request("late", **serving(pem(names=own)))
+        site.api.request("for-more", **serving(pem(names=[*own, *dns("console.apps")])))
+
+    def then(method: str, path: str) -> None:
+        if path.endswith("/late/approval"):
+            site.api.operator("monitoring")
+
+    site.api.after.append(then)
+    world.when_said(site.agent, monkeypatch, {"still waiting: 3 of 4 Available": late})
+    site.wait()
+    assert site.api.approval("late") == "Approved OkdLibvirtApproved"
+    assert site.api.approval("for-more") == ""
 
 
 def test_an_api_that_is_silent_for_a_while_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +223,7 @@ def test_one_limit_is_for_all_stages(site: Site, monkeypatch: pytest.MonkeyPatch
     ready = {"still waiting: 2 of 3 Ready": lambda: site.api.node("control-plane-2", role="control-plane")}
     world.when_said(site.agent, monkeypatch, ready)
     failed = site.fails()
-    assert failed.stage == "2/6 operators"
+    assert failed.stage == "2/7 operators"
     assert "not within 0.05 minutes" in failed.why
 
 

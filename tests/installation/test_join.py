@@ -38,6 +38,7 @@ class World:
         self.agent, self.api = agent, api
         self.log = root / "boot.log"
         self.journals: dict[str, list[str]] = {"haproxy.service": []}
+        self.serving = True
         self.words = "compute-0 gives no journal over SSH: no route to host"
         self.document: dict[str, Any] = {
             "api": api.where,
@@ -105,6 +106,9 @@ def world(agent: Agent, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(logs, "journal", lambda unit, since, lines: made.journals.get(unit, []))
     monkeypatch.setattr(shell, "last_line", lambda row, *units: made.words)
     monkeypatch.setattr(agent.load("installation.boots"), "is_up", lambda address: False)
+    says = {True: "its kubelet serves", False: "its kubelet has no serving certificate yet"}
+    kubelet = agent.load("installation.kubelet")
+    monkeypatch.setattr(kubelet, "serves", lambda address: (made.serving, says[made.serving]))
     return made
 
 
@@ -138,10 +142,12 @@ def test_a_machine_is_followed_from_its_lease_until_it_is_ready(
     shown = capsys.readouterr().out
     stages = [line for line in shown.splitlines() if line.startswith("stage ")]
     assert [line.split(":")[0] for line in stages] == [
-        "stage 1/4 boot",
-        "stage 2/4 machine config",
-        "stage 3/4 certificates",
-        "stage 4/4 ready",
+        "stage 1/6 boot",
+        "stage 2/6 machine config",
+        "stage 3/6 certificates",
+        "stage 4/6 ready",
+        "stage 5/6 role",
+        "stage 6/6 serving",
     ]
     assert "control-plane-1" in stages[1]
     assert any(line.startswith("ignition ") and line.endswith("| ok") for line in shown.splitlines())
@@ -214,7 +220,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(world: World, capsys: pytest
     world.lives()
     world.asks("serving")
     world.joins()
-    assert "stage 1/4 boot: it has asked for its certificates already" in capsys.readouterr().out
+    assert "stage 1/6 boot: it has asked for its certificates already" in capsys.readouterr().out
 
 
 def test_the_request_of_another_machine_is_left_to_its_own_run_and_a_foreign_one_to_the_reader(
@@ -242,6 +248,31 @@ def test_an_api_that_is_silent_for_a_while_is_no_failure(world: World) -> None:
     world.api.stop()
     with meanwhile(world.api.start, pause=0.5):
         world.joins()
+
+
+def test_a_serving_request_that_comes_after_ready_is_waited_for_and_approved(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.document["limitMinutes"] = 10
+    world.serving = False
+    world.api.node("compute-0", uuid=UUID)
+
+    def then(method: str, path: str) -> None:
+        world.serving = world.serving or path == f"{REQUESTS}/csr-serving/approval"
+
+    world.api.after.append(then)
+    with meanwhile(lambda: world.asks("serving"), pause=0.3):
+        world.joins()
+    assert world.api.approval("csr-serving") == "Approved OkdLibvirtApproved"
+    assert "stage 6/6 serving: its kubelet serves" in capsys.readouterr().out
+
+
+def test_a_machine_whose_kubelet_never_serves_is_named(world: World) -> None:
+    world.api.node("compute-0", uuid=UUID)
+    world.serving = False
+    with pytest.raises(world.agent.failed, match=r"did not get past: serving.*no serving certificate yet") as failure:
+        world.joins()
+    assert "oc get csr" in failure.value.remedy  # type: ignore[attr-defined]
 
 
 def test_a_machine_that_got_something_else_fails_at_once(world: World) -> None:
@@ -302,7 +333,7 @@ def test_a_machine_that_stops_halfway_is_named_with_stage_last_words_and_remedy(
     assert words in failed.message
     assert remedy in failed.remedy
     assert world.document["consoleLog"] in failed.remedy
-    assert failed.stage.startswith(("1/4", "2/4", "3/4", "4/4"))
+    assert failed.stage.startswith(("1/6", "2/6", "3/6", "4/6"))
 
 
 def test_the_machines_own_last_words_are_told_when_it_answers(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.installation.conftest import Agent, in_memory
 from tests.installation.fake_api import DOMAIN, NODES, FakeApi
 from tests.installation.test_join import meanwhile
 
+ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
+BUDGET = "/apis/policy/v1/namespaces/openshift-etcd/poddisruptionbudgets/etcd-guard-pdb"
 UUID = "6f2c1a2e-0000-4000-8000-000000000020"
 FQDN = f"compute-0.{DOMAIN}"
 NODE = f"{NODES}/{FQDN}"
@@ -66,6 +69,23 @@ class World:
         calls = self.root / "calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
+    def control_plane(self, *, ready: bool = True) -> None:
+        """Three of the control plane, of which control-plane-2 is to go, and an etcd that is whole."""
+        for number in (0, 1):
+            self.api.node(f"control-plane-{number}", role="control-plane", uuid=f"c{number}")
+        self.api.node("control-plane-2", role="control-plane", uuid="c2", ready=ready)
+        self.row |= {"name": "control-plane-2", "fqdn": f"control-plane-2.{DOMAIN}", "role": "control-plane"}
+        self.etcd(EtcdMembersAvailable="True", EtcdMembersDegraded="False")
+        self.guard(3)
+
+    def etcd(self, **conditions: str) -> None:
+        rows = [{"type": kind, "status": status, "message": f"says {status}"} for kind, status in conditions.items()]
+        self.api.add(ETCD, status={"conditions": rows})
+
+    def guard(self, healthy: int) -> None:
+        status = {"currentHealthy": healthy, "desiredHealthy": 2, "disruptionsAllowed": max(0, healthy - 2)}
+        self.api.add(BUDGET, metadata={"generation": 1}, status={"observedGeneration": 1, **status})
+
     def installed(self) -> None:
         self.agent.load("ignition.guard").note_installed()
 
@@ -76,6 +96,8 @@ def world(agent: Agent, api: FakeApi, tmp_path: Path, monkeypatch: pytest.Monkey
     leave, shell, commands = (agent.load(name) for name in ("installation.leave", "installation.shell", "commands"))
     monkeypatch.setattr(leave, "BIN", str(tmp_path))
     monkeypatch.setattr(leave, "PAUSE", 0.02)
+    monkeypatch.setattr(agent.load("installation.waiting"), "POLL", 0.02)
+    agent.waits("ETCD", 0.2)
     agent.waits("API_SILENCE", 0.5)
 
     def power_off(row: Any) -> Any:
@@ -233,6 +255,65 @@ def test_no_control_plane_machine_goes_while_another_merely_reads_ready(
         world.leaves(**row)
     assert world.api.changes() == []
     assert world.steps == world.drained() == []
+
+
+def test_a_control_plane_machine_goes_once_etcd_says_that_it_can_be_missed(world: World) -> None:
+    world.control_plane()
+    world.leaves(uuid="c2")
+    assert world.steps[0] == "power off 192.168.200.20, drained 1 times"
+
+
+UNFIT: dict[str, tuple[Callable[[World], None], str]] = {
+    "no majority": (
+        lambda world: world.etcd(EtcdMembersAvailable="False"),
+        "EtcdMembersAvailable is False: says False",
+    ),
+    "one is unhealthy": (
+        lambda world: world.etcd(EtcdMembersAvailable="True", EtcdMembersDegraded="True"),
+        "EtcdMembersDegraded is True",
+    ),
+    "not told yet": (lambda world: world.etcd(EtcdMembersAvailable="Unknown"), "EtcdMembersAvailable is Unknown"),
+    "no condition": (lambda world: world.etcd(), "EtcdMembersAvailable is unknown"),
+    "no operator": (lambda world: world.api.objects.pop(ETCD), "EtcdMembersAvailable is unknown"),  # type: ignore[dict-item]
+    "no answer": (lambda world: world.api.refuse.update({("GET", ETCD): 503}), "unknown, since the API"),
+    "no right": (lambda world: world.api.refuse.update({("GET", BUDGET): 403}), "unknown, since the API"),
+    "no disruption allowed": (lambda world: world.guard(2), "allows 0 disruptions"),
+    "no budget": (lambda world: world.api.objects.pop(BUDGET), "there is no disruption budget etcd-guard-pdb"),  # type: ignore[dict-item]
+    "no status": (lambda world: world.api.add(BUDGET, metadata={"generation": 1}), "has no status"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_no_control_plane_machine_goes_without_the_word_of_etcd_though_all_nodes_are_ready(
+    world: World, why: str
+) -> None:
+    world.control_plane()
+    spoil, words = UNFIT[why]
+    spoil(world)
+    with pytest.raises(world.agent.failed, match="control-plane-2 cannot go, since etcd") as failure:
+        world.leaves(uuid="c2")
+    failed: Any = failure.value
+    assert words in failed.why
+    assert "oc get etcd cluster" in failed.remedy
+    assert world.api.changes() == []
+    assert world.steps == world.drained() == []
+
+
+def test_etcd_is_waited_for_while_the_one_before_catches_up(world: World) -> None:
+    world.control_plane()
+    world.guard(2)
+    world.agent.waits("ETCD", 600)
+    with meanwhile(lambda: world.guard(3), pause=0.3):
+        world.leaves(uuid="c2")
+    assert len(world.drained()) == 1
+
+
+def test_a_control_plane_machine_that_is_down_already_may_be_made_anew(world: World) -> None:
+    world.control_plane(ready=False)
+    world.etcd(EtcdMembersAvailable="True", EtcdMembersDegraded="True")
+    world.guard(2)
+    world.leaves(uuid="c2")
+    assert len(world.steps) == 2
 
 
 def test_a_compute_machine_may_go_while_a_control_plane_machine_is_not_ready(world: World) -> None:

@@ -105,9 +105,24 @@ def all_ready(made: Cluster) -> bool:
 
 
 def settled(made: Cluster) -> bool:
-    """All nodes are Ready, the control plane serves, and so do the compute machines' routers."""
+    """All nodes are Ready, the control plane serves, and so do the routers, of which there are two."""
     served = all(len(open_ports(machine.address)) == 3 for machine in made.of_role("control-plane"))
-    return all_ready(made) and served and all(ingress(machine.address) for machine in made.of_role("compute"))
+    routers = [machine for machine in made.of_role("compute") if ingress(machine.address)]
+    return all_ready(made) and served and len(routers) >= min(2, len(made.of_role("compute")))
+
+
+def all_serve(made: Cluster) -> bool:
+    """Every kubelet has the certificate that it serves with."""
+    return all(kubelet_serves(machine) for machine in made.of_role("control-plane", "compute"))
+
+
+def kubelet_serves(machine: Machine) -> bool:
+    context = ssl._create_unverified_context()
+    try:
+        with secured(context, machine.address, 10250, machine.fqdn):
+            return True
+    except OSError:
+        return False
 
 
 def api_of(made: Cluster, machine: Machine) -> Callable[..., tuple[int, dict[str, Any]]]:

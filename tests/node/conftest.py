@@ -9,7 +9,7 @@ import pytest
 from lab.release import tools
 from lab.toolchain import golang
 from tests.node import processes
-from tests.node.asking import Approving, open_ports
+from tests.node.asking import Approving, all_serve, open_ports
 from tests.node.authority import Authority
 from tests.node.members import Client, Cluster
 
@@ -92,4 +92,5 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Cluste
             made.bootstrap = made.installer("wait-for", "bootstrap-complete")  # type: ignore[attr-defined]
             made.at_complete = open_ports(made.machines["bootstrap"].address)  # type: ignore[attr-defined]
             made.complete = made.installer("wait-for", "install-complete")  # type: ignore[attr-defined]
+            made.until("every kubelet serves", lambda: all_serve(made))
         yield made

@@ -122,6 +122,58 @@ def test_a_stream_through_a_router_outlives_another_ones_drain(whole: Cluster) -
     whole.until("the router is back", lambda: ingress(gone.address))
 
 
+def test_pools_count_their_machines_by_label_and_a_machine_of_its_own_pool_is_not_the_workers(whole: Cluster) -> None:
+    def counts() -> dict[str, int]:
+        rows = whole.objects("machineconfigpools")
+        return {row["metadata"]["name"]: row.get("status", {}).get("machineCount", 0) for row in rows}
+
+    whole.until("the pools count", lambda: counts() == {"master": 3, "worker": 2})
+    selector = {"matchLabels": {"node-role.kubernetes.io/infra": ""}}
+    pool = {"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool"}
+    pool |= {"metadata": {"name": "infra"}, "spec": {"nodeSelector": selector}}
+    whole.oc("create", "-f", "-", stdin=json.dumps(pool))
+    node = whole.machines["compute-1"].fqdn
+    whole.oc("label", "node", node, "node-role.kubernetes.io/infra=")
+    whole.until("its own pool counts it", lambda: counts() == {"master": 3, "worker": 1, "infra": 1})
+    whole.oc("label", "node", node, "node-role.kubernetes.io/infra-")
+    whole.oc("delete", "machineconfigpool", "infra")
+    whole.until("the workers' does again", lambda: counts() == {"master": 3, "worker": 2})
+
+
+def test_routers_run_where_the_ingress_controller_places_them(whole: Cluster) -> None:
+    there, gone = whole.machines["compute-0"], whole.machines["compute-1"]
+    place = ("patch", "ingresscontroller", "-n", "openshift-ingress-operator", "default", "--type=merge", "-p")
+
+    def placed(selector: object) -> None:
+        whole.oc(*place, json.dumps({"spec": {"nodePlacement": {"nodeSelector": {"matchLabels": selector}}}}))
+
+    whole.oc("label", "node", there.fqdn, "routers=yes")
+    placed({"routers": "yes"})
+    whole.until("they have moved", lambda: ingress(there.address) and not ingress(gone.address))
+    deployment = json.loads(whole.oc("get", "deployment", "-n", "openshift-ingress", "router-default", "-o", "json"))
+    assert deployment["spec"]["template"]["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux", "routers": "yes"}
+    placed(None)
+    whole.oc("label", "node", there.fqdn, "routers-")
+    whole.until("they are back", lambda: ingress(there.address) and ingress(gone.address))
+
+
+def test_etcd_tells_its_members_and_guards_them(whole: Cluster) -> None:
+    def guard() -> int:
+        words = ("get", "pdb", "-n", "openshift-etcd", "etcd-guard-pdb", "-o", "jsonpath={.status.disruptionsAllowed}")
+        return int(whole.oc(*words, check=False) or -1)
+
+    whole.until("one may go", lambda: guard() == 1)
+    etcd = json.loads(whole.oc("get", "etcd", "cluster", "-o", "json"))
+    assert condition(etcd, "EtcdMembersAvailable")["status"] == "True"
+    assert condition(etcd, "EtcdMembersDegraded")["status"] == "False"
+    whole.power_off("control-plane-2")
+    whole.until("none may go", lambda: guard() == 0)
+    etcd = json.loads(whole.oc("get", "etcd", "cluster", "-o", "json"))
+    assert "2 of 3 members are available" in condition(etcd, "EtcdMembersAvailable")["message"]
+    whole.start("control-plane-2")
+    whole.until("one may go again", lambda: guard() == 1)
+
+
 def test_routers_serve_tls_with_the_clusters_ingress_certificate(whole: Cluster) -> None:
     bundle = whole.oc(
         *("get", "configmap", "-n", "openshift-config-managed", "default-ingress-cert"),

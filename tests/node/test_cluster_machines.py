@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from tests.node.asking import all_ready, condition, open_ports, requests_of, settled
+from tests.node.asking import all_ready, condition, kubelet_serves, open_ports, requests_of, settled
 from tests.node.processes import Cluster
 
 pytestmark = [pytest.mark.daemons, pytest.mark.release]
@@ -116,9 +116,10 @@ def test_a_machine_that_joins_later_waits_for_somebody_to_approve_it(whole: Clus
     time.sleep(6)
     assert added.fqdn not in whole.oc("get", "nodes")
     assert len(whole.approve()) == 1
-    whole.until("its node is there", lambda: added.fqdn in whole.oc("get", "nodes"))
+    whole.until("its node is Ready", lambda: added.name in whole.ready())
     whole.until("its serving request is there", lambda: len(requests_of(whole)) == len(before) + 2)
     time.sleep(6)
-    assert added.name not in whole.ready()
+    assert not kubelet_serves(added)
     assert len(whole.approve()) == 1
-    whole.until("it is Ready", lambda: settled(whole))
+    whole.until("its kubelet serves", lambda: kubelet_serves(added))
+    whole.until("all is well", lambda: settled(whole))

@@ -107,6 +107,43 @@ def test_an_open_connection_survives_and_new_ones_see_the_new_machine(house: Hou
         client.wait()
 
 
+# Answers each line with where it is.
+NAMED = ECHO.replace("sendall(data)", 'sendall(sys.argv[1].encode() + b"\\n")')
+
+
+def test_while_no_router_is_on_its_pool_the_others_are_reached_and_open_connections_outlive_the_move(
+    new_house: NewHouse,
+) -> None:
+    house = new_house(plan_of("dev", machines={"infra-0": {"address": "192.168.200.40"}}))
+    for address in ("192.168.200.20", "192.168.200.40"):
+        house.run("ip", "addr", "add", f"{address}/24", "dev", "probe", probe=True)
+    house.start(sys.executable, "-c", NAMED, "192.168.200.20", probe=True)
+    house.until("/bin/sh", "-c", "ss -Hltn 'src 192.168.200.20 and sport = :80' | grep -q .", probe=True)
+    house.start("haproxy", "-W", "-f", CONFIG, "-p", "/run/haproxy.pid")
+    house.until("curl", "-fs", "-o", "/dev/null", "http://192.168.200.254:9000/")
+    before = inside(house, sys.executable, "-c", CLIENT)
+    try:
+        assert say(before, "before") == "192.168.200.20"
+        house.start(sys.executable, "-c", NAMED, "192.168.200.40", probe=True)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (found := _asked_anew(house)) != "192.168.200.40" and time.monotonic() < deadline:
+            assert found == "192.168.200.20", "a new connection reached nobody"
+        assert found == "192.168.200.40"
+        assert say(before, "after") == "192.168.200.20"
+    finally:
+        before.kill()
+        before.wait()
+
+
+def _asked_anew(house: House) -> str:
+    fresh = inside(house, sys.executable, "-c", CLIENT)
+    try:
+        return say(fresh, "fresh")
+    finally:
+        fresh.kill()
+        fresh.wait()
+
+
 def _servers_or_none(house: House) -> set[str]:
     try:
         return servers(house)

@@ -1,12 +1,13 @@
 """await-install: from Ready machines to a cluster whose operators are all Available.
 
 Document: {"api": {"url", "address"}, "machines": [rows], "limitMinutes", "operatorHub": {"disableAllDefaultSources"} or
-null; optional "resources": [objects of operator catalogs]}.
+null, optional "ingress": {"pool", "nodePlacement", "replicas"}, optional "resources": [objects of operator catalogs]}.
 
-Stages: nodes (every machine Ready; the certificate requests of these machines, and of no other, are approved),
-operators (all Available), version (Available, and neither progressing nor failing), operator hub (as the settings mean
-it, with the objects of its own catalogs), requests (those that nobody should have made are reported and left), record
-(the set on this host is the cluster's from now on). May be run again at any time; on an installed cluster it takes few
+Stages: nodes (every machine Ready), operators (all Available), version (Available, and neither progressing nor
+failing), ingress (its routers are where the settings say), operator hub (as the settings mean it, with the objects of
+its own catalogs), requests (those that nobody should have made are reported and left), record (the set on this host is
+the cluster's from now on). All the while the certificate requests of every declared machine, and of no other, are
+approved: one may come after its machine was Ready. May be run again at any time; on an installed cluster it takes a few
 requests.
 """
 
@@ -18,12 +19,12 @@ from typing import Any
 
 from okd_host import limits, report
 from okd_host.ignition import INSTALL, INSTALLED, guard
-from okd_host.installation import operators, resources, shell, waiting
+from okd_host.installation import declare, ingress, operators, resources, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.rows import Row, read
 
-STAGES = ("nodes", "operators", "version", "operator hub", "requests", "record")
+STAGES = ("nodes", "operators", "version", "ingress", "operator hub", "requests", "record")
 SERVICES = "all services and machines; the cluster keeps working on it"
 Look = Callable[[], tuple[bool, str]]
 
@@ -34,7 +35,7 @@ class Run:
     def __init__(self, document: dict[str, Any], stages: report.Stages) -> None:
         self.document, self.stages = document, stages
         self.machines = read(document["machines"])
-        self.admission = Admission(self.machines)
+        self.admission = Admission([*self.machines, *(declare.read() or [])])
         self.count, self.number = 0, ""
         self.late: dict[str, str] = {}
         self._api: Api | None = None
@@ -84,10 +85,18 @@ class Run:
 
     def version(self) -> tuple[bool, str]:
         """Whether the cluster says that it is what it should be."""
+        self.admission.approve(self.api())
         found = operators.version(self.api())
         self.number = found.version
         self.late = {} if found.settled else {"ClusterVersion": found.message}
         return found.settled, f"{found.version}: {found.message}" if found.version else found.message
+
+    def ingress(self) -> tuple[bool, str]:
+        """Whether the routers are where the settings say."""
+        self.admission.approve(self.api())
+        done, said = ingress.placed(self.api(), self.document.get("ingress"))
+        self.late = {} if done else {"ingress": said}
+        return done, said
 
     def hub(self) -> tuple[bool, str]:
         """Whether the default catalog sources are as meant, and the cluster has its own catalogs."""
@@ -153,6 +162,7 @@ def main(arguments: list[str], document: Any) -> None:
     _step(run, "nodes", run.nodes, run.nodes_late)
     _step(run, "operators", run.operators, run.operators_late)
     _step(run, "version", run.version, run.operators_late)
+    _step(run, "ingress", run.ingress, run.operators_late)
     _step(run, "operator hub", run.hub, run.catalogs_late)
     with stages("requests"):
         left = run.admission.left()

@@ -1,28 +1,31 @@
 """node-join: wait until one machine is a Ready node, and let it in on its way.
 
 Document: {"api": {"url", "address"}, "machine": boot document (see `okd_host.boot_logs`) with "fqdn", "role" and
-"uuid", "limitMinutes": 30, "consoleLog": path on the libvirt host}.
+"uuid", "limitMinutes": 30, "consoleLog": path on the libvirt host, "node": {"labels": {key: value}, "taints": [{"key",
+"value", "effect"}], "pool": name of its MachineConfigPool}, without it what the kubelet says}.
 
 Stages: boot (to its ignition config, with everything it must get on the way), machine config (fetched through the load
 balancer), certificates (its own requests are approved, and nobody else's), ready (its Node is Ready on the machine with
-this UUID, and takes pods again if it was cordoned for its leave). A machine that is there already takes one request.
-May be run again at any time.
+this UUID, and takes pods again if it was cordoned for its leave), role (its Node has its labels and taints, and its
+pool counts it), serving (its kubelet has the certificate that it serves with, whose request may come after all that).
+A machine that is there already takes one request. May be run again at any time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from okd_host import boot_logs, limits, report
-from okd_host.installation import boots, nodes, shell, waiting
+from okd_host.installation import boots, kubelet, nodes, roles, shell, waiting
 from okd_host.installation.admission import Admission
 from okd_host.installation.api import Api, Refused, Silent
 from okd_host.installation.boots import Boot
 from okd_host.installation.rows import Row
 
-STAGES = ("boot", "machine config", "certificates", "ready")
+STAGES = ("boot", "machine config", "certificates", "ready", "role", "serving")
 LOAD_BALANCER = "haproxy.service"
 LOG_LINES = 2000
 REMEDIES = {
@@ -39,6 +42,9 @@ REMEDIES = {
     "certificates": "approve by hand (oc adm certificate approve) what is its own and was left; where nothing was "
     "asked for, see its journal for the kubelet's and the clock's words",
     "ready": "see what its Node and its journal say (oc describe node); correct the cause",
+    "role": "see what its Node and its pool say (oc get node, oc describe machineconfigpool); correct the cause",
+    "serving": "see its requests (oc get csr) and its journal for the kubelet's words; approve by hand what is its own "
+    "and was left",
 }
 
 
@@ -52,6 +58,7 @@ class Join:
         self.admission = Admission([self.row])
         self.stages = report.Stages(STAGES)
         self.limit = waiting.Limit(document["limitMinutes"])
+        self.wanted = roles.Wanted.of(document.get("node"))
         self.node: dict[str, Any] | None = None
         self.trouble = ""
         self.step = ""
@@ -92,6 +99,10 @@ class Join:
             self.trouble = f"the API does not answer well: {error}"
             return
         self.find()
+        if self.node:
+            # Before anything else runs there; what does not succeed is told at its own stage.
+            with suppress(Silent, Refused):
+                self.node = roles.settle(self.api(), self.node, self.wanted)
 
     def booted(self) -> tuple[bool, str]:
         """Whether it has got to its ignition config, or further."""
@@ -151,6 +162,32 @@ class Join:
             return f"{self.row.fqdn} is Ready and takes pods again"
         return f"{self.row.fqdn} is Ready"
 
+    def belongs(self) -> tuple[bool, str]:
+        """Whether its Node has what it is to be given, and its pool counts it."""
+        self.step = STAGES[4]
+        if not self.node:
+            self.find()
+        if not self.node:
+            return False, self.trouble or "its Node is gone"
+        try:
+            self.node = roles.settle(self.api(), self.node, self.wanted)
+            return roles.counted(self.api(), self.wanted)
+        except (Silent, Refused) as error:
+            self.node = None
+            return False, f"its Node does not get its role: {error}"
+
+    def serves(self) -> tuple[bool, str]:
+        """Whether its kubelet serves."""
+        self.step = STAGES[5]
+        done, said = kubelet.serves(self.row.address)
+        if done:
+            return True, said
+        try:
+            self.admission.approve(self.api())
+        except (Silent, Refused) as error:
+            return False, f"{said}; the API does not answer well: {error}"
+        return False, said
+
     def late(self, at: str) -> report.Failed:
         """What to say when the limit is over."""
         return report.Failed(
@@ -191,10 +228,12 @@ def main(arguments: list[str], document: Any) -> None:
         "machine config": run.configured,
         "certificates": run.admitted,
         "ready": run.joined,
+        "role": run.belongs,
+        "serving": run.serves,
     }
     if run.ready and not (run.node and nodes.leaving(run.node)):
         report.say(f"{run.row.fqdn} is Ready already, on this machine")
-        looks = {}
+        looks = {name: looks[name] for name in STAGES[4:]}
     for name, look in looks.items():
         with run.stages(name) as stage:
             stage.detail = waiting.until(look, run.stages, run.limit, run.late)

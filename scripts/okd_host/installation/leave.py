@@ -2,9 +2,10 @@
 
 Document: {"api": {"url", "address"}, "machine": row, with "uuid" where it is known, "drainMinutes": 10}.
 
-Stages: look (whether there is anything to leave, and whether the cluster can do without it), cordon, drain, shut down,
-node (removed when no machine of that name is declared any more). One machine leaves at a time. Where no API answers
-there is nothing to do: the machine goes without. May be run again at any time.
+Stages: look (whether there is anything to leave, and whether the cluster can do without it: for a machine of the
+control plane, by its Nodes and by etcd's own word), cordon, drain, shut down, node (removed when no machine of that
+name is declared any more). One machine leaves at a time. Where no API answers there is nothing to do: the machine goes
+without. May be run again at any time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from okd_host import files, limits, report
 from okd_host.ignition import INSTALL, INSTALLED
-from okd_host.installation import declare, leases, nodes, shell
+from okd_host.installation import declare, leases, nodes, quorum, shell, waiting
 from okd_host.installation.api import Api, Refused, Silent, segment
 from okd_host.installation.rows import Row
 from okd_host.mirror import client
@@ -90,6 +91,22 @@ class Leave:
                 remedy=f"bring {', '.join(missing)} back first (its domain running, its Node Ready), then run the "
                 "update again",
             )
+        if any(nodes.control_plane(one) for one in self._others()):
+            waiting.until(self._spared, self.stages, waiting.Limit(limits.ETCD.seconds / 60), self._needed)
+
+    def _spared(self) -> tuple[bool, str]:
+        """Whether etcd can do without it; after the leave of another one that takes its minutes."""
+        found = quorum.verdict(self.api(), ready=self.row.fqdn in self.living)
+        return found.may_go, f"etcd to be whole ({found.said})"
+
+    def _needed(self, why: str) -> report.Failed:
+        return report.Failed(
+            f"{self.row.name} cannot go, since etcd does not say that it keeps its majority, and the cluster its API, "
+            f"without it; {why}",
+            in_service="the whole cluster; nothing was changed",
+            remedy="see `oc get etcd cluster -o yaml` (EtcdMembersAvailable, EtcdMembersDegraded) and `oc -n "
+            "openshift-etcd get poddisruptionbudgets,pods`; bring every member back, then run the update again",
+        )
 
     def _others(self) -> list[dict[str, Any]]:
         return [one for one in self.everyone if nodes.name(one) != self.row.fqdn]

@@ -141,7 +141,7 @@ func (a *applier) space(ctx context.Context, name string) error {
 // namespaces are those that the controllers and the nodes write into.
 var namespaces = []string{
 	"default", "kube-system", "kube-node-lease", "kube-public", "openshift-miniature", "openshift-ingress",
-	"openshift-ingress-operator", "openshift-config", "openshift-config-managed", "openshift-console",
+	"openshift-ingress-operator", "openshift-config", "openshift-etcd", "openshift-config-managed", "openshift-console",
 	"openshift-machine-api", "openshift-machine-config-operator", "openshift-kube-apiserver-operator",
 }
 

@@ -14,7 +14,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -89,20 +88,6 @@ func (k *Kubelet) clientCertificate(ctx context.Context, api *rest.Client) error
 		k.certificate.Store(found)
 	}
 	return err
-}
-
-// servingCertificate makes the node Ready once its serving certificate is there.
-func (k *Kubelet) servingCertificate(ctx context.Context) {
-	template := &x509.CertificateRequest{
-		Subject:     pkix.Name{CommonName: "system:node:" + k.config.Hostname, Organization: []string{"system:nodes"}},
-		DNSNames:    []string{k.config.Hostname},
-		IPAddresses: []net.IP{net.ParseIP(k.config.Address)},
-	}
-	if _, err := k.certificateFor(ctx, k.api, serving, controllers.ServingSigner, "server auth", template); err != nil {
-		return
-	}
-	k.serving.Store(true)
-	k.retry(ctx, "node status", k.status)
 }
 
 func (k *Kubelet) certificateFor(

@@ -46,7 +46,7 @@ type Kubelet struct {
 	config      Config
 	options     rest.Options
 	certificate atomic.Pointer[tls.Certificate]
-	serving     atomic.Bool
+	serving     atomic.Pointer[tls.Certificate]
 	leaving     atomic.Bool
 	api         *rest.Client
 	routerPair  *tls.Certificate
@@ -79,6 +79,7 @@ func (k *Kubelet) Run(ctx context.Context) {
 	k.retry(ctx, "registering the node", k.register)
 	log.Say("kubelet", "node %s is registered", k.config.Hostname)
 	go k.pods(ctx)
+	go k.listen(ctx)
 	go k.servingCertificate(ctx)
 	said := ""
 	for ctx.Err() == nil {

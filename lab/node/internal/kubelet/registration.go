@@ -65,10 +65,8 @@ func (k *Kubelet) fill(node rest.Object) {
 	}
 	if k.leaving.Load() {
 		told(node, "Ready", "False", "KubeletNotReady", "node is shutting down")
-	} else if k.serving.Load() {
-		told(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status")
 	} else {
-		told(node, "Ready", "False", "KubeletNotReady", "the kubelet has no serving certificate yet")
+		told(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status")
 	}
 	size := rest.Object{"cpu": strconv.Itoa(runtime.NumCPU()), "memory": memory() + "Ki", "pods": "250"}
 	rest.Set(node, size, "status", "capacity")

@@ -58,10 +58,13 @@ type snapshot struct {
 	operators map[string]rest.Object
 	version   rest.Object
 	pods      []rest.Object
-	replicas  int
-	complete  bool
-	members   []string
-	probed    map[string]probe
+	pools     []rest.Object
+	// controller is the default IngressController.
+	controller rest.Object
+	replicas   int
+	complete   bool
+	members    []string
+	probed     map[string]probe
 }
 
 // Run works while this machine leads, until the context ends.
@@ -103,7 +106,9 @@ func (m *Manager) round(ctx context.Context) {
 		{"kube-controller-manager", "certificates", m.sign},
 		{"kube-controller-manager", "nodes", m.judge},
 		{"machine-config-controller", "roles", m.roles},
+		{"machine-config-controller", "pools", m.countPools},
 		{"cluster-etcd-operator", "members", m.members},
+		{"cluster-etcd-operator", "guard", m.guard},
 		{"ingress-operator", "ingress", m.ingress},
 		{"cluster-version-operator", "operators", m.report},
 		{"cluster-version-operator", "version", m.progress},
@@ -151,6 +156,8 @@ func (m *Manager) look(ctx context.Context) (*snapshot, error) {
 		now.operators[rest.Name(operator)] = operator
 	}
 	now.pods = list(routerPods)
+	now.pools = list(rest.Pools)
+	now.controller = get(defaultRoute)
 	now.scheduler = get(rest.Scheduler)
 	now.version = get(rest.Versions + "/version")
 	config := get(rest.Namespaces + "/kube-system/configmaps/cluster-config-v1")

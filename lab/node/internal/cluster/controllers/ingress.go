@@ -17,13 +17,15 @@ const (
 	// RouterSecret holds what the routers serve with.
 	RouterSecret = "router-certs-default"
 	replicaSet   = "router-default-miniature"
+	routerImage  = "miniature/haproxy-router"
 	publishEvery = 20 * time.Second
 	defaultRoute = "/apis/operator.openshift.io/v1/namespaces/openshift-ingress-operator/ingresscontrollers/default"
 )
 
-// ingress keeps one router on every schedulable worker, the certificate that they serve with, and the console's route.
+// ingress keeps routers where the IngressController places them, the certificate that they serve with, and the console's
+// route.
 func (m *Manager) ingress(ctx context.Context, now *snapshot) error {
-	err := m.routers(ctx, now)
+	err := errors.Join(m.deploy(ctx, now), m.routers(ctx, now))
 	if time.Since(m.published) < publishEvery {
 		return err
 	}
@@ -34,16 +36,25 @@ func (m *Manager) ingress(ctx context.Context, now *snapshot) error {
 	return errors.Join(err, published)
 }
 
+// routers starts what is missing, one a machine, and ends what is elsewhere once somebody serves where they belong.
 func (m *Manager) routers(ctx context.Context, now *snapshot) error {
-	nodes, running := map[string]rest.Object{}, map[string]bool{}
+	nodes, running, wanted := map[string]rest.Object{}, map[string]bool{}, now.placement()
+	live, serving := 0, false
 	for _, node := range now.nodes {
 		nodes[rest.Name(node)] = node
 	}
 	for _, pod := range now.pods {
 		place := rest.Text(pod, "spec", "nodeName")
+		if node := nodes[place]; node != nil && wanted.fits(node) && Ready(node) {
+			live++
+			serving = serving || now.probed[place].ingress
+		}
+	}
+	for _, pod := range now.pods {
+		place := rest.Text(pod, "spec", "nodeName")
 		running[place] = true
 		node := nodes[place]
-		if node == nil || !labelled(node, LabelWorker) {
+		if node == nil || !wanted.fits(node) && serving {
 			if err := m.API.Delete(ctx, routerPods+"/"+rest.Name(pod)); err != nil {
 				return err
 			}
@@ -54,10 +65,12 @@ func (m *Manager) routers(ctx context.Context, now *snapshot) error {
 			return err
 		}
 	}
-	for name, node := range nodes {
-		if running[name] || !labelled(node, LabelWorker) || unschedulable(node) || !Ready(node) {
+	for _, node := range now.nodes {
+		name := rest.Name(node)
+		if live >= wanted.replicas || running[name] || !wanted.fits(node) || unschedulable(node) || !Ready(node) {
 			continue
 		}
+		live++
 		if err := m.start(ctx, name); err != nil {
 			return err
 		}
@@ -93,7 +106,7 @@ func (m *Manager) start(ctx context.Context, node string) error {
 		},
 		"spec": rest.Object{
 			"nodeName":   node,
-			"containers": []any{rest.Object{"name": "router", "image": "miniature/haproxy-router"}},
+			"containers": []any{rest.Object{"name": "router", "image": routerImage}},
 		},
 		"status": rest.Object{"phase": "Pending"},
 	})
@@ -116,7 +129,7 @@ func (m *Manager) status(ctx context.Context, pod rest.Object, address string, s
 		return nil
 	}
 	rest.Set(pod, []any{rest.Object{
-		"name": "router", "ready": serves, "restartCount": 0, "image": "miniature/haproxy-router",
+		"name": "router", "ready": serves, "restartCount": 0, "image": routerImage,
 		"imageID": "", "state": rest.Object{"running": rest.Object{"startedAt": rest.Now()}},
 	}}, "status", "containerStatuses")
 	_, err := m.API.Update(ctx, routerPods+"/"+rest.Name(pod)+"/status", pod)

@@ -77,12 +77,11 @@ func (m *Manager) etcd(ctx context.Context, removed bool, now *snapshot) error {
 	if err != nil {
 		return err
 	}
-	members := count(len(now.members), now.replicas)
 	changed := false
 	if removed { // The real operator never says that it is not.
 		changed = rest.SetCondition(etcd, BootstrapRemoved, "True", "BootstrapMemberRemoved", "etcd bootstrap member is removed")
 	}
-	changed = rest.SetCondition(etcd, "EtcdMembersAvailable", "True", "EtcdQuorate", members+" members") || changed
+	changed = membersAvailable(etcd, now) || changed
 	if !changed {
 		return nil
 	}

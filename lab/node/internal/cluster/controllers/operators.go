@@ -39,14 +39,14 @@ func verdicts(now *snapshot) map[string]verdict {
 			silent = append(silent, rest.Name(node))
 		}
 	}
-	ready, notReady, routers := 0, []string{}, 0
+	ready, notReady, routers, placed := 0, []string{}, 0, now.placement()
 	for _, node := range now.nodes {
 		if Ready(node) {
 			ready++
 		} else {
 			notReady = append(notReady, rest.Name(node))
 		}
-		if Ready(node) && labelled(node, LabelWorker) && !unschedulable(node) && now.probed[rest.Name(node)].ingress {
+		if Ready(node) && placed.fits(node) && !unschedulable(node) && now.probed[rest.Name(node)].ingress {
 			routers++
 		}
 	}
@@ -58,7 +58,7 @@ func verdicts(now *snapshot) map[string]verdict {
 		"network":        {unless(ready > 0, "no node is Ready"), "", listed("not Ready: ", notReady)},
 		"dns":            {unless(ready > 0, "no node is Ready"), "", ""},
 		"ingress": {
-			unless(routers > 0, "no router serves on a Ready, schedulable node with the role worker"),
+			unless(routers > 0, "no router serves on a Ready, schedulable node of its placement"),
 			unless(routers > 0, "waiting for a router"), "",
 		},
 		"authentication": {unless(routers > 0 && apis > 0, "the login page needs API and ingress"), "", ""},
