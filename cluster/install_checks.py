@@ -170,10 +170,11 @@ def _manifests(install: Install, directory: Path) -> Iterator[Problem]:
         yield Problem("install.manifests", f"{path}/{fault.name}", fault.harm, fault.fix)
     seen = _built_in(install)
     for one in found:
-        other = seen.setdefault(one.identity, f"in {one.name}: keep one of the two")
-        if not other.startswith(f"in {one.name}:"):
+        if one.identity in seen:
             harm = f"{one.identity[1]} {one.identity[2]} is made already, and of two only the first would be created"
-            yield Problem("install.manifests", f"{path}/{one.name}", harm, other)
+            yield Problem("install.manifests", f"{path}/{one.source}", harm, seen[one.identity])
+        else:
+            seen[one.identity] = f"in {one.source}: keep one of the two"
 
 
 def _built_in(install: Install) -> dict[tuple[str, str, str, str], str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from cluster import ignition, install_config, mirror, secret_manifests
+from cluster import go_yaml, ignition, install_config, mirror, secret_manifests
 from cluster.host_files import HostFile
 from cluster.host_os import RELEASE
 from cluster.plan import Plan
@@ -23,23 +23,6 @@ from cluster.project_files import PROJECT as ROOT
 from cluster.settings import Settings, SettingsError
 
 PREFIX = "okd-libvirt:"
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, as it is for Pulumi, rather than the last one winning."""
-
-
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def stack_file(stack: str) -> Path:
@@ -66,11 +49,16 @@ def hidden_sections(path: Path) -> list[str]:
 
 
 def _sections(path: Path) -> dict[str, Any]:
-    document = yaml.load(path.read_text(), _UniqueKeys) or {}
+    documents = go_yaml.load_all(path.read_bytes(), go_yaml.Pulumi)
+    if len(documents) > 1:
+        raise yaml.YAMLError("more than one document, and Pulumi reads the first alone")
+    document = (documents or [None])[0] or {}
     config = (document.get("config") or {}) if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise yaml.YAMLError(f"a mapping belongs under `config:`, with keys such as {PREFIX}cluster")
-    return {str(key).removeprefix(PREFIX): value for key, value in config.items() if str(key).startswith(PREFIX)}
+    # To Pulumi a key without a project is of this one.
+    whole = {key if ":" in key else PREFIX + key: value for key, value in config.items()}
+    return {key.removeprefix(PREFIX): value for key, value in whole.items() if key.startswith(PREFIX)}
 
 
 def _parsed(value: Any) -> Any:
@@ -96,8 +84,8 @@ def files(plan: Plan) -> dict[str, str]:
     texts |= {f"{RELEASE}/manifests/{name}": "REDACTED\n" for name in secret_manifests.names(plan)}
     told = install_config.document(plan, "(certificates: made when the stack is deployed)", "ssh-ed25519 REDACTED")
     return texts | {
-        f"{RELEASE}/install-config.yaml": yaml.safe_dump(told, sort_keys=False),
-        f"{RELEASE}/imageset-config.yaml": yaml.safe_dump(mirror.image_set(plan), sort_keys=False),
+        f"{RELEASE}/install-config.yaml": go_yaml.dump(told),
+        f"{RELEASE}/imageset-config.yaml": go_yaml.dump(mirror.image_set(plan)),
         "/cloud-init/user-data": seed.user_data,
         "/cloud-init/meta-data": seed.meta_data,
         "/cloud-init/network-config": seed.network_config,
