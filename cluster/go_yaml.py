@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -70,28 +71,33 @@ class _Writer(yaml.SafeDumper):
     pass
 
 
-def _number(text: str) -> int | float | str:
-    """A plain text as go-yaml and JSON make a number of it; the text itself where they make none."""
+def _number(text: str, largest: int) -> int | float | str:
+    """A plain text as go-yaml and JSON make a number of it; the text itself where they make none.
+
+    What is beyond `largest`, the last that stays whole, is rounded to what a float has room for.
+    """
     plain = text if text.startswith(".") else text.replace("_", "")
     whole = INTEGER.fullmatch(plain)
     if whole:
         digits, base = next((part, base) for part, base in zip(whole.groups()[1:], (16, 2, 8, 10), strict=True) if part)
         value = int(f"{whole[1]}{digits}", base)
-        if -(2**63) <= value < 2**64:
+        if -(2**63) <= value <= largest:
             return value
+        if value < 2**64:
+            plain = str(value)
     if not FLOAT.fullmatch(plain):
         return text
     real = float(plain)
     if abs(real) == float("inf"):
         return text
-    return int(real) if real.is_integer() and abs(real) < WHOLE else real
+    return int(Decimal(repr(real))) if real.is_integer() and abs(real) < WHOLE else real
 
 
 def _construct_number(reader: _Reader, node: yaml.ScalarNode) -> Any:
     text = str(reader.construct_scalar(node))
     if text.lower().lstrip("+-") in (".inf", ".nan"):
         raise reader.refuse(f"{text} is no number that JSON has: put it in quotes", node)
-    return _number(text)
+    return _number(text, 2**63 - 1 if isinstance(reader, Pulumi) else 2**64 - 1)
 
 
 def _construct_bool(reader: _Reader, node: yaml.ScalarNode) -> bool:
@@ -125,16 +131,20 @@ def _mapping(reader: _Reader, node: yaml.MappingNode) -> dict[str, Any]:
 
 
 def _key(reader: _Reader, node: yaml.Node) -> str:
-    """A key as text. Pulumi takes nothing but text for one, Kubernetes makes text of it."""
-    written = node.value if isinstance(node, yaml.ScalarNode) else ""
+    """A key as text, which both make of one that is none."""
     value = reader.construct_object(node, deep=True)
-    if isinstance(value, str):
-        return value
-    meant = str(value).lower() if isinstance(value, (bool, int, float)) else None
-    if isinstance(reader, Pulumi) or meant != written:
-        kind = "true or false" if isinstance(value, bool) else "nothing" if value is None else f"the number {value}"
-        what = f"{written} would be read as {kind}" if written or value is None else "a list or mapping"
-        raise reader.refuse(f"{what}, and a key is text: put it in quotes", node)
+    if not isinstance(node, yaml.ScalarNode):
+        raise reader.refuse("a list or mapping, and a key is text: put it in quotes", node)
+    written = str(node.value)
+    kind = "nothing"
+    if isinstance(value, bool):
+        kind = value = str(value).lower()
+    elif isinstance(value, (int, float)):
+        kind, value = f"the number {value}", str(value)
+    elif isinstance(value, str):
+        kind = "a time"
+    if value != written:
+        raise reader.refuse(f"{written} would be read as {kind}, and a key is text: put it in quotes", node)
     return written
 
 

@@ -151,12 +151,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _items(document: Any) -> list[Any]:
-    """The objects of a list, of lists in it too; the document itself where it is none."""
-    if isinstance(document, dict) and str(document.get("kind")).endswith("List"):
-        items = document.get("items")
-        if isinstance(items, list):
-            return [one for item in items for one in _items(item)]
-    return [document]
+    """The objects of a list, of lists in it too; the document itself where it is none.
+
+    In a list of one kind, a ConfigMapList say, they need not tell theirs.
+    """
+    kind = str(document.get("kind")) if isinstance(document, dict) else ""
+    items = document.get("items") if kind.endswith("List") else None
+    if not isinstance(items, list):
+        return [document]
+    told = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
+    return [one for item in items for one in _items(told | item if isinstance(item, dict) else item)]
 
 
 def _written(one: Any, suffix: str) -> str:

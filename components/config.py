@@ -11,11 +11,12 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from cluster import changes, preflight, settings_doubts, settings_keys, summary
+from cluster import changes, preflight, settings_doubts, settings_keys, stack_file, summary
 from cluster.before import Before
 from cluster.changes import files
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
+from cluster.project_files import PROJECT
 from cluster.settings import Settings, SettingsError
 from components import host_look
 from components.image import image_digest
@@ -78,8 +79,11 @@ def _settings() -> Settings:
     prefix = f"{pulumi.get_project()}:"
     # pulumi.Config reads known keys only and cannot list them.
     found = {key.removeprefix(prefix): _parsed(value) for key, value in CONFIG.get().items() if key.startswith(prefix)}
+    stack = pulumi.get_stack()
+    # What Pulumi hands over does not show it any more.
+    misread = stack_file.misread(PROJECT / f"Pulumi.{stack}.yaml")
     strayed = settings_keys.strayed(CONFIG.get(), pulumi.get_project())
-    return Settings.parse(found, pulumi.get_stack(), known=strayed)
+    return Settings.parse(found, stack, known=[*strayed, *misread])
 
 
 def _is_secret(key: str) -> bool:

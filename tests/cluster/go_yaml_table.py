@@ -45,7 +45,7 @@ NUMBERS: dict[str, Any] = {
     "+12": 12,
     "-0": 0,
     "00": 0,
-    "12345678901234567890": 12345678901234567890,
+    "9223372036854775807": 9223372036854775807,
     "123456789012345678901234567890": 1.2345678901234568e29,
 }
 TEXTS = (
@@ -89,5 +89,17 @@ OTHERS: dict[str, Any] = {
     "'08'": "08",
     '"y"': "y",
 }
-KUBERNETES: dict[str, Any] = {**NUMBERS, **{text: text for text in (*TEXTS, *TIMES)}, **OLD_BOOLS, **OTHERS}
-PULUMI: dict[str, Any] = {**NUMBERS, **{text: text for text in (*TEXTS, *OLD_BOOLS)}, **OTHERS}
+LARGE = "12345678901234567890"
+KUBERNETES: dict[str, Any] = {
+    LARGE: 12345678901234567890,
+    **NUMBERS,
+    **{text: text for text in (*TEXTS, *TIMES)},
+    **OLD_BOOLS,
+    **OTHERS,
+}
+PULUMI: dict[str, Any] = {
+    LARGE: 12345678901234567000,
+    **NUMBERS,
+    **{text: text for text in (*TEXTS, *OLD_BOOLS)},
+    **OTHERS,
+}

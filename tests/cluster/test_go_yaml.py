@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import go_yaml, ignition, install_config, mirror, registry, review, secret_manifests, user_manifests
+from cluster import go_yaml, ignition, install_config, mirror, registry, secret_manifests, stack_file, user_manifests
 from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
 from tests.cluster.conftest import planned
@@ -75,12 +75,10 @@ def test_a_key_that_changes_on_the_way_is_refused_with_its_line(key: str, reader
 
 def test_a_key_that_only_one_of_them_changes_is_refused_there() -> None:
     assert read("y: {}\n", go_yaml.Pulumi) == {"y": {}}
-    with pytest.raises(yaml.YAMLError, match="y would be read as true or false"):
+    with pytest.raises(yaml.YAMLError, match="y would be read as true, and"):
         go_yaml.load_all("y: {}\n", go_yaml.Kubernetes)
-    # To Kubernetes it is the text that is written, to Pulumi an error.
-    assert read("8: {}\n", go_yaml.Kubernetes) == {"8": {}}
-    with pytest.raises(yaml.YAMLError, match="8 would be read as the number 8"):
-        go_yaml.load_all("8: {}\n", go_yaml.Pulumi)
+    for reader in READERS[:2]:
+        assert read("8: {}\ntrue: {}\n", reader) == {"8": {}, "true": {}}
 
 
 @pytest.mark.parametrize(
@@ -150,13 +148,13 @@ config:
 def test_a_review_reads_settings_as_pulumi_hands_them_over(tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.x.yaml"
     path.write_text("config:\n  okd-libvirt:x:\n" + "".join(f"    - {text}\n" for text in PULUMI))
-    assert review.stack_config(path) == {"x": list(PULUMI.values())}
+    assert stack_file.stack_config(path) == {"x": list(PULUMI.values())}
 
 
 def test_a_review_takes_a_key_without_the_project_as_pulumi_does(tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.x.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + STACK.format(name="me").replace("okd-libvirt:cluster", "cluster").encode())
-    assert review.stack_config(path)["cluster"] == {"baseDomain": "example.com"}
+    assert stack_file.stack_config(path)["cluster"] == {"baseDomain": "example.com"}
 
 
 @pytest.mark.parametrize("text", ["config:\n  okd-libvirt:pools:\n    08: {}\n", "config: {}\n---\nconfig: {}\n"])
@@ -164,7 +162,20 @@ def test_a_stack_file_that_pulumi_would_refuse_or_cut_is_refused(tmp_path: Path,
     path = tmp_path / "Pulumi.x.yaml"
     path.write_text(text)
     with pytest.raises(yaml.YAMLError, match=r"in quotes|more than one document"):
-        review.stack_config(path)
+        stack_file.stack_config(path)
+
+
+@pytest.mark.parametrize("key", ["08", "1e5", "010", "0x1f", "~", "1.50", "2001-01-01"])
+def test_a_key_that_pulumi_changes_is_a_problem_of_the_settings(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_text(f"config:\n  okd-libvirt:pools:\n    {key}: {{}}\n")
+    (problem,) = stack_file.misread(path)
+    assert problem.setting == "Pulumi.x.yaml"
+    assert problem.harm.startswith(f"line 3: {key} would be read as ")
+    assert problem.fix == "put it in quotes"
+    path.write_text(f"config:\n  okd-libvirt:pools:\n    '{key}': {{}}\n")
+    assert stack_file.misread(path) == []
+    assert stack_file.misread(tmp_path / "Pulumi.other.yaml") == []
 
 
 def config_map(name: str, **more: Any) -> dict[str, Any]:
@@ -178,6 +189,10 @@ SEVERAL = {
     "documents with Windows' line ends": ("a.yaml", f"{PLAIN}---\n{go_yaml.dump(TWO)}".replace("\n", "\r\n")),
     "a list": ("a.yaml", go_yaml.dump({"apiVersion": "v1", "kind": "List", "items": [ONE, TWO]})),
     "a list in JSON": ("a.json", json.dumps({"apiVersion": "v1", "kind": "List", "items": [ONE, TWO]}, indent="\t")),
+    "a list of one kind": (
+        "a.yaml",
+        go_yaml.dump({"apiVersion": "v1", "kind": "ConfigMapList", "items": [{"metadata": ONE["metadata"]}, TWO]}),
+    ),
     "JSON after JSON": ("a.json", f"{json.dumps(ONE)}\n{json.dumps(TWO)}"),
     "a list and one more": ("a.yml", f"{go_yaml.dump({'kind': 'List', 'items': [ONE]})}---\n{go_yaml.dump(TWO)}"),
 }
