@@ -44,7 +44,8 @@ def document(
         OSError, ValueError: a file that the settings were checked with has changed since.
     """
     trust_bundle = bundle(ca_certificate, *trusted_certificates(site))
-    return {
+    objects = {one.name: one.identity._asdict() for one in secret_manifests.user_manifests(site)}
+    return ({"objects": objects} if objects else {}) | {
         "release": release["release"],
         "version": release["version"],
         "tools": TOOLS,

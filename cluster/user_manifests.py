@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,6 +23,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED = re.compile(r"99-okd-.*|cluster-scheduler-02-config\.yml")
 # Where Kubernetes takes text alone, and refuses the whole object for a number or a true.
 TEXTS = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
+
+
+class Identity(NamedTuple):
+    """What the API knows an object by, whatever its version."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,13 @@ class UserManifest:
         return bool(self.object["kind"] == "Secret")
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """Group, kind, name and namespace: what the API knows the object by, whatever its version."""
+    def identity(self) -> Identity:
+        """What the API knows the object by."""
         group, slash, _ = self.object["apiVersion"].partition("/")
         metadata = self.object["metadata"]
-        return group if slash else "", self.object["kind"], metadata["name"], str(metadata.get("namespace", ""))
+        return Identity(
+            group if slash else "", self.object["kind"], str(metadata.get("namespace") or ""), metadata["name"]
+        )
 
 
 @dataclass(frozen=True)
