@@ -217,7 +217,7 @@ SINGLE = {
     "an end mark": f"{PLAIN}...\n",
     "JSON": json.dumps(ONE, indent="\t"),
     "JSON with escaped slashes": json.dumps(ONE).replace("v1", "v\\u0031").replace('"x"', '"\\u0078"'),
-    "flow style": "{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: x,},}",
+    "flow style": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, namespace: x,}\n",
     "tabs": PLAIN.replace("kind: ", "kind:\t").replace("v1", "v1\t# of core"),
 }
 
