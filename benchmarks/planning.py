@@ -15,7 +15,7 @@ import time
 from ipaddress import IPv4Address
 from typing import Any
 
-from cluster import review
+from cluster import review, stack_file
 from cluster.plan import Plan
 from cluster.settings import Settings
 
@@ -27,7 +27,7 @@ FIRST = IPv4Address("10.0.1.0")
 
 def settings(machines: int) -> dict[str, Any]:
     """The settings of the fourteen-machine example with as many machines as are asked for."""
-    config = copy.deepcopy(review.stack_config(review.stack_file("hard-way")))
+    config = copy.deepcopy(stack_file.stack_config(stack_file.stack_file("hard-way")))
     config["network"] = {"cidr": "10.0.0.0/16"}
     config["services"]["address"] = "10.0.255.254"
     config["install"]["hostPrefix"] = 25

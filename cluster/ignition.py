@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from cluster import catalogs, install_config, manifests, pull_secret, secret_manifests
+from cluster import catalogs, go_yaml, install_config, manifests, pull_secret, secret_manifests
 from cluster.certificates import bundle
 from cluster.host_os import HTTP_ROOT, TOOLS
 from cluster.mirror import secret, trusted_certificates
@@ -46,7 +44,8 @@ def document(
         OSError, ValueError: a file that the settings were checked with has changed since.
     """
     trust_bundle = bundle(ca_certificate, *trusted_certificates(site))
-    return {
+    objects = {one.name: one.identity._asdict() for one in secret_manifests.user_manifests(site)}
+    return ({"objects": objects} if objects else {}) | {
         "release": release["release"],
         "version": release["version"],
         "tools": TOOLS,
@@ -85,7 +84,7 @@ def api(site: Site) -> dict[str, str]:
 
 def manifest_texts(site: Site) -> dict[str, str]:
     """Every manifest without secrets as text, by file name: the built-in ones and the user's."""
-    texts = {file: yaml.safe_dump(one, sort_keys=False) for file, one in manifests.built_in(site).items()}
+    texts = {file: go_yaml.dump(one) for file, one in manifests.built_in(site).items()}
     texts |= {one.name: one.text for one in secret_manifests.user_manifests(site) if not one.secret}
     return dict(sorted(texts.items()))
 
@@ -95,4 +94,4 @@ def signature_text(site: Site, release: Mapping[str, Any]) -> dict[str, str]:
     signature = release.get("signature")
     if not signature or not site.settings.install.release_signature:
         return {}
-    return {manifests.SIGNATURE_FILE: yaml.safe_dump(signature, sort_keys=False)}
+    return {manifests.SIGNATURE_FILE: go_yaml.dump(signature)}

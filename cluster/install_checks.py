@@ -17,6 +17,7 @@ from cluster.machine_checks import roles_unsure
 from cluster.network_checks import reserved
 from cluster.project_files import resolved
 from cluster.settings_problems import Problem, Refused
+from cluster.user_manifests import Identity
 from cluster.values import UNSET_NETWORK
 from cluster.versions import SOURCE_POLICY
 
@@ -133,27 +134,32 @@ def _manifests(install: Install, directory: Path) -> Iterator[Problem]:
         yield Problem("install.manifests", f"{path}/{fault.name}", fault.harm, fault.fix)
     seen = _built_in(install)
     for one in found:
-        other = seen.setdefault(one.identity, f"in {one.name}: keep one of the two")
-        if not other.startswith(f"in {one.name}:"):
-            harm = f"{one.identity[1]} {one.identity[2]} is made already, and of two only the first would be created"
-            yield Problem("install.manifests", f"{path}/{one.name}", harm, other)
+        if one.identity in seen:
+            harm = (
+                f"{one.identity.kind} {one.identity.name} is made already, and of two only the first would be created"
+            )
+            yield Problem("install.manifests", f"{path}/{one.source}", harm, seen[one.identity])
+        else:
+            seen[one.identity] = f"in {one.source}: keep one of the two"
 
 
-def _built_in(install: Install) -> dict[tuple[str, str, str, str], str]:
+def _built_in(install: Install) -> dict[Identity, str]:
     """What turns off each built-in manifest, by the identity of its object; those alone that are on."""
     config = "config.openshift.io"
-    found = {(config, "Scheduler", "cluster", ""): "set install.schedulableControlPlane in its place"}
+    found = {Identity(config, "Scheduler", "", "cluster"): "set install.schedulableControlPlane in its place"}
     if install.admin_user.enabled:
-        found[config, "OAuth", "cluster", ""] = "set install.adminUser.enabled to false, or remove it"
+        found[Identity(config, "OAuth", "", "cluster")] = "set install.adminUser.enabled to false, or remove it"
     if install.default_catalog_sources == "disabled":
-        found[config, "OperatorHub", "cluster", ""] = "set install.defaultCatalogSources to default, or remove it"
+        found[Identity(config, "OperatorHub", "", "cluster")] = (
+            "set install.defaultCatalogSources to default, or remove it"
+        )
     if install.samples_operator == "removed":
-        key = "samples.operator.openshift.io", "Config", "cluster", ""
+        key = Identity("samples.operator.openshift.io", "Config", "", "cluster")
         found[key] = "set install.samplesOperator to default, or remove it"
     if install.image_registry != "default":
-        key = "imageregistry.operator.openshift.io", "Config", "cluster", ""
+        key = Identity("imageregistry.operator.openshift.io", "Config", "", "cluster")
         found[key] = "set install.imageRegistry to default, or remove it"
-    key = "operator.openshift.io", "IngressController", "default", "openshift-ingress-operator"
+    key = Identity("operator.openshift.io", "IngressController", "openshift-ingress-operator", "default")
     if install.ingress_certificate:
         found[key] = "set install.ingressCertificate to false, or remove it"
     elif install.ingress.pool is not None:

@@ -235,7 +235,8 @@ class Install(Section):
     release_signature: Switch = True
     """Whether the release's signature is put into the cluster, where one was found, so that updates can verify it."""
     manifests: ProjectPath | None = None
-    """A directory on the machine that runs Pulumi with further manifests, one object a file. Default: none"""
+    """A directory on the machine that runs Pulumi with further manifests, in any form that `oc apply -f` takes.
+    Default: none"""
     keep_bootstrap: Switch = False
     """Whether the bootstrap machine is kept, switched off, once the cluster stands."""
     limits: Limits = Limits()

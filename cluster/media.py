@@ -16,9 +16,9 @@ import yaml
 
 from cluster import mirror
 from cluster.plan import Plan
-from cluster.review import stack_config, stack_file
 from cluster.settings import Settings, SettingsError
 from cluster.site import Site
+from cluster.stack_file import stack_config, stack_file
 
 
 def document(site: Site, directory: Path, pull_secret: Path | None = None, oc: str | None = None) -> dict[str, Any]:

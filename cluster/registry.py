@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
+from cluster import go_yaml
 from cluster.host_files import Bundle, Check, HostFile
 from cluster.host_os import REGISTRY_MOUNT
 from cluster.render import render
@@ -50,7 +49,7 @@ def bundle(site: Site) -> Bundle:
     """Distribution's registry. It reads nothing again while it runs: every change restarts it."""
     host_os, daemon = site.host_os, site.host_os.registry
     label, tls = host_os.label("etc_t"), host_os.registry_tls
-    config = yaml.safe_dump(configuration(site), sort_keys=False)
+    config = go_yaml.dump(configuration(site))
     files = (
         HostFile(path=daemon.config, text=config, group=daemon.group, mode="0640", selinux=label),
         # Its own copy, so that its health does not wait for the trust store.

@@ -81,8 +81,8 @@ class Release(Section):
     """Repositories that the payload's images are named by: nodes look for them in the mirror registry.
     Default: the image's repository and the one of its content, where the former's name tells the latter's"""
     pull_secret: PullSecret | None = None
-    """JSON text for registries that ask for a login, and for servers of release.client and bootImage that do (under
-    host, or host:port; https only), kept encrypted:
+    """JSON text for registries that ask for a login, as `podman login --authfile` writes it, and for servers of
+    release.client and bootImage that do (under host, or host:port; https only), kept encrypted:
     `pulumi config set --secret --path okd-libvirt:release.pullSecret "$(cat pull-secret.json)"`. Default: none"""
     trusted_certificates: tuple[ProjectPath, ...] = ()
     """PEM files on the machine that runs Pulumi, of authorities that registries, proxies and download servers are

@@ -1,91 +1,24 @@
 """`python -m cluster.review --stack NAME --out DIR`: every file of a stack as it would be delivered.
 
-Owns reading a stack file without Pulumi and writing the files, path under DIR = path on the services host; without
-`--out`, the settings are checked and nothing is written. Secrets are never known here and are written as REDACTED. Does
-not own what is in them.
+Owns writing the files, path under DIR = path on the services host; without `--out`, the settings are checked and
+nothing is written. Secrets are never known here and are written as REDACTED. Does not own what is in them, nor the
+reading of a stack's file (stack_file.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from cluster import ignition, install_config, mirror, secret_manifests
+from cluster import go_yaml, ignition, install_config, mirror, secret_manifests
 from cluster.host_files import HostFile
 from cluster.host_os import RELEASE
 from cluster.plan import Plan
-from cluster.project_files import PROJECT as ROOT
 from cluster.settings import Settings, SettingsError
-
-PREFIX = "okd-libvirt:"
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, as it is for Pulumi, rather than the last one winning."""
-
-
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def stack_file(stack: str) -> Path:
-    """The stack's file, beside Pulumi.yaml or among the examples.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    for directory in (ROOT, ROOT / "examples"):
-        path = directory / f"Pulumi.{stack}.yaml"
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"no stack {stack}: neither Pulumi.{stack}.yaml nor examples/Pulumi.{stack}.yaml exists")
-
-
-def stack_config(path: Path) -> dict[str, Any]:
-    """A stack file's settings, without the project's prefix, and without secrets: Pulumi alone can read those."""
-    return {name: _parsed(value) for name, value in _readable(_sections(path)).items()}
-
-
-def hidden_sections(path: Path) -> list[str]:
-    """The sections of a stack file that are a secret as a whole."""
-    return [name for name, value in _sections(path).items() if isinstance(value, dict) and set(value) == {"secure"}]
-
-
-def _sections(path: Path) -> dict[str, Any]:
-    document = yaml.load(path.read_text(), _UniqueKeys) or {}
-    config = (document.get("config") or {}) if isinstance(document, dict) else None
-    if not isinstance(config, dict):
-        raise yaml.YAMLError(f"a mapping belongs under `config:`, with keys such as {PREFIX}cluster")
-    return {str(key).removeprefix(PREFIX): value for key, value in config.items() if str(key).startswith(PREFIX)}
-
-
-def _parsed(value: Any) -> Any:
-    """A section as `pulumi config set KEY JSON` writes it is text."""
-    try:
-        return json.loads(value)
-    except (TypeError, ValueError):
-        return value
-
-
-def _readable(value: Any) -> Any:
-    if isinstance(value, dict):
-        secret = [key for key, inner in value.items() if isinstance(inner, dict) and set(inner) == {"secure"}]
-        return {key: _readable(inner) for key, inner in value.items() if key not in secret}
-    return [_readable(inner) for inner in value] if isinstance(value, list) else value
+from cluster.stack_file import hidden_sections, stack_config, stack_file
 
 
 def files(plan: Plan) -> dict[str, str]:
@@ -96,8 +29,8 @@ def files(plan: Plan) -> dict[str, str]:
     texts |= {f"{RELEASE}/manifests/{name}": "REDACTED\n" for name in secret_manifests.names(plan)}
     told = install_config.document(plan, "(certificates: made when the stack is deployed)", "ssh-ed25519 REDACTED")
     return texts | {
-        f"{RELEASE}/install-config.yaml": yaml.safe_dump(told, sort_keys=False),
-        f"{RELEASE}/imageset-config.yaml": yaml.safe_dump(mirror.image_set(plan), sort_keys=False),
+        f"{RELEASE}/install-config.yaml": go_yaml.dump(told),
+        f"{RELEASE}/imageset-config.yaml": go_yaml.dump(mirror.image_set(plan)),
         "/cloud-init/user-data": seed.user_data,
         "/cloud-init/meta-data": seed.meta_data,
         "/cloud-init/network-config": seed.network_config,

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import yaml
-
+from cluster import go_yaml
 from cluster.project_files import resolved
 from cluster.site import Site
 from cluster.user_manifests import UserManifest, load
@@ -47,7 +46,7 @@ def texts(site: Site, *, htpasswd: str, certificate: str, key: str, ca_certifica
             INGRESS_SECRET, "openshift-ingress", "kubernetes.io/tls", {"tls.crt": chain, "tls.key": key}
         ),
     }
-    known = {file: yaml.safe_dump(document, sort_keys=False) for file, document in objects.items()}
+    known = {file: go_yaml.dump(document) for file, document in objects.items()}
     known |= {one.name: one.text for one in user_manifests(site) if one.secret}
     return {name: known[file] for file, name in names(site).items()}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from cluster import changes, preflight, settings_doubts, settings_keys, summary
+from cluster import changes, preflight, settings_doubts, settings_keys, stack_file, summary
 from cluster.before import Before
 from cluster.changes import files
 from cluster.changes.effects import Effect
@@ -19,6 +19,7 @@ from cluster.changes.form import Forms
 from cluster.changes.standing import Standing
 from cluster.plan import Plan
 from cluster.preflight.facts import HostFacts
+from cluster.project_files import PROJECT
 from cluster.settings import Settings, SettingsError
 from components import host_look
 from components.image import image_digest
@@ -86,8 +87,11 @@ def _settings(*, stands: bool) -> Settings:
     prefix = f"{pulumi.get_project()}:"
     # pulumi.Config reads known keys only and cannot list them.
     found = {key.removeprefix(prefix): _parsed(value) for key, value in CONFIG.get().items() if key.startswith(prefix)}
+    stack = pulumi.get_stack()
+    # What Pulumi hands over does not show it any more.
+    misread = stack_file.misread(PROJECT / f"Pulumi.{stack}.yaml")
     strayed = settings_keys.strayed(CONFIG.get(), pulumi.get_project())
-    return Settings.parse(found, pulumi.get_stack(), known=strayed, stands=stands)
+    return Settings.parse(found, stack, known=[*strayed, *misread], stands=stands)
 
 
 def _is_secret(key: str) -> bool:

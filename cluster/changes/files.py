@@ -11,9 +11,17 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
-from cluster import catalogs, cloud_init, ignition, install_config, manifests, mirror, pull_secret, secret_manifests
+from cluster import (
+    catalogs,
+    cloud_init,
+    go_yaml,
+    ignition,
+    install_config,
+    manifests,
+    mirror,
+    pull_secret,
+    secret_manifests,
+)
 from cluster.before import SEED
 from cluster.certificates import bundle as certificate_bundle
 from cluster.changes.standing import AUTHORITY, Document, Standing
@@ -166,7 +174,7 @@ def _installer(config: Any, texts: Mapping[str, str], secret: Mapping[str, Any])
 
 
 def _yaml(document: Any) -> list[str]:
-    return yaml.safe_dump(document, sort_keys=False).splitlines()
+    return go_yaml.dump(document).splitlines()
 
 
 def _differ(path: str, now: Files, planned: Files) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -97,3 +98,17 @@ def test_outputs_name_the_release_and_its_boot_image(hard_way: Plan) -> None:
     outputs = hard_way.outputs()
     assert outputs["consoleUrl"] == "https://console-openshift-console.apps.okd.example.com"
     assert outputs["registryUrl"] == "https://services.okd.example.com:5000"
+
+
+def test_the_host_is_told_what_is_in_manifests_of_any_form(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("{apiVersion: config.openshift.io/v1, kind: Proxy, metadata: {name: cluster}}")
+    (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: x}\n")
+    plan = planned("hard-way", lambda config: config.setdefault("install", {}).update(manifests=str(tmp_path)))
+    assert document(plan)["objects"] == {
+        "a.yaml": {"group": "config.openshift.io", "kind": "Proxy", "namespace": "", "name": "cluster"},
+        "b.yaml": {"group": "", "kind": "Secret", "namespace": "x", "name": "s"},
+    }
+
+
+def test_without_manifests_of_the_users_nothing_is_told_of_them(hard_way: Plan) -> None:
+    assert "objects" not in document(hard_way)

@@ -203,12 +203,16 @@ def test_a_users_manifests_join_and_their_secrets_travel_apart(tmp_path: Path) -
 
 FAULTS = {
     "no YAML": ("a.yaml", "a: [", "not YAML"),
-    "two objects": ("a.yaml", f"{CONFIG_MAP}---\n{CONFIG_MAP}", "put one object in each file"),
+    "an object twice": ("a.yaml", f"{CONFIG_MAP}---\n{CONFIG_MAP}", "in a.yaml: keep one of the two"),
     "empty": ("a.yaml", "# later\n", "empty"),
     "no object": ("a.yaml", "- 1\n", "no Kubernetes object"),
     "no kind": ("a.yaml", "apiVersion: v1\nmetadata: {name: x}\n", "give apiVersion and kind"),
     "no name": ("a.yaml", "apiVersion: v1\nkind: ConfigMap\n", "give metadata.name"),
-    "a list": ("a.json", '{"apiVersion": "v1", "kind": "List", "metadata": {"name": "x"}, "items": []}', "a list"),
+    "an empty list": (
+        "a.json",
+        '{"apiVersion": "v1", "kind": "List", "metadata": {"name": "x"}, "items": []}',
+        "empty",
+    ),
     "another ending": ("a.txt", CONFIG_MAP, "end the name in .yaml"),
     "a built-in's name": ("99-okd-samples.yaml", CONFIG_MAP, "choose another name"),
     "blanks in the name": ("a b.yaml", CONFIG_MAP, "use letters"),

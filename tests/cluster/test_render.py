@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 
-from cluster import render, review
+from cluster import render, review, stack_file
 from tests.conftest import STACK_FILES, stack_config
 
 
@@ -57,7 +57,7 @@ def test_a_review_of_no_stack_says_where_it_looked(tmp_path: Path, capsys: pytes
 
 def test_a_review_reads_what_pulumi_reads() -> None:
     for stack, path in STACK_FILES.items():
-        read, expected = review.stack_config(path), stack_config(stack)
+        read, expected = stack_file.stack_config(path), stack_config(stack)
         for config in (read, expected):
             config.get("release", {}).pop("trustedCertificates", None)
         assert read == expected
@@ -69,7 +69,7 @@ def test_a_review_goes_without_secrets(tmp_path: Path) -> None:
         "config:\n  okd-libvirt:release:\n    version: 4.22.0-okd-scos.7\n    pullSecret: {secure: AAAB}\n"
         "  okd-libvirt:whole: {secure: AAAB}\n"
     )
-    assert review.stack_config(path) == {"release": {"version": "4.22.0-okd-scos.7"}}
+    assert stack_file.stack_config(path) == {"release": {"version": "4.22.0-okd-scos.7"}}
 
 
 def test_a_review_shows_what_the_installer_is_told(tmp_path: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_machine_declared_twice_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.twice.yaml"
     path.write_text("config:\n  okd-libvirt:machines:\n    compute-0: {}\n    compute-0: {}\n")
     with pytest.raises(yaml.YAMLError, match="'compute-0' is given twice"):
-        review.stack_config(path)
+        stack_file.stack_config(path)

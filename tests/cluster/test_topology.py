@@ -12,8 +12,8 @@ import pytest
 from cluster import topology
 from cluster.firewall import CLUSTER_PORTS
 from cluster.plan import Plan
-from cluster.review import stack_config, stack_file
 from cluster.settings import Settings
+from cluster.stack_file import stack_config, stack_file
 from tests.cluster.conftest import planned
 from tests.conftest import ROOT
 

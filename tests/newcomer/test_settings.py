@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import review
+from cluster import review, stack_file
 from tests.newcomer.conftest import Clone, told
 
 pytestmark = pytest.mark.toolchain
@@ -42,7 +42,7 @@ def test_a_stack_file_that_is_no_yaml_is_told_with_its_line_before_anything_is_b
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(review, "ROOT", tmp_path)
+    monkeypatch.setattr(stack_file, "PROJECT", tmp_path)
     return tmp_path / "Pulumi.mine.yaml"
 
 
@@ -73,4 +73,4 @@ def test_settings_that_only_pulumi_can_read_are_left_to_it(written: Path, capsys
 
 def test_a_section_may_be_text_as_pulumi_config_set_writes_it(written: Path) -> None:
     written.write_text("""config:\n  okd-libvirt:cluster: '{"baseDomain": "lab.example"}'\n""")
-    assert review.stack_config(written) == {"cluster": {"baseDomain": "lab.example"}}
+    assert stack_file.stack_config(written) == {"cluster": {"baseDomain": "lab.example"}}

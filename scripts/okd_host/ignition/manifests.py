@@ -68,8 +68,11 @@ def _yaml(text: str) -> tuple[str, str, str, str] | None:
     return top.get("apiVersion", ""), top.get("kind", ""), own.get("namespace", "-"), own.get("name", "")
 
 
-def add(directory: str, ours: Mapping[str, str]) -> list[str]:
-    """Put `ours` beside the installer's manifests in `directory`; the names replaced. Raises Failed on a collision."""
+def add(directory: str, ours: Mapping[str, str], objects: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
+    """Put `ours` beside the installer's manifests in `directory`; the names replaced. Raises Failed on a collision.
+
+    `objects` tells what is in those of `ours` that may be written in any way that YAML knows.
+    """
     places = {name: folder for folder in FOLDERS for name in os.listdir(os.path.join(directory, folder))}
     replaced = sorted(name for name in ours if name in places and name in REPLACEABLE)
     theirs: dict[Identity, str] = {}
@@ -83,7 +86,8 @@ def add(directory: str, ours: Mapping[str, str]) -> list[str]:
             problems.append(f"{name}: must be a plain file name that ends in .yaml, .yml or .json")
         elif name in places and name not in replaced:
             problems.append(f"{name}: the installer makes a manifest of this name")
-        for identity in identities(text):
+        known = (objects or {}).get(name)
+        for identity in [Identity(**known)] if known else identities(text):
             if identity in theirs:
                 problems.append(f"{name}: {identity} is also in {theirs[identity]}, which the installer makes")
     if problems:

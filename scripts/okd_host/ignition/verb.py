@@ -4,7 +4,8 @@ Document: {"release": pull spec by digest, "version", "tools": directory of open
 without its pull secret, "manifests": {name: text}, "secretManifests": {name: {"secret", "sha256"}}, "pullSecret":
 {"secret", "sha256"}, "publish": {"directory", "group", "mode", "selinux"}, "api": {"url", "address"},
 "renewAfterHours", "generation"; optional "cluster": an id, by which a set is told from that of a destroyed stack whose
-data volume was kept}. Secrets are those that `okd-host secrets release` keeps.
+data volume was kept, and "objects": {name: {"group", "kind", "namespace", "name"}} in manifests of the user's}.
+Secrets are those that `okd-host secrets release` keeps.
 
 A set is used again while it is fresh and made of the same inputs; otherwise it is made again as a whole, unless its
 cluster is up or was. The age is that of the certificates in the files.
@@ -128,7 +129,7 @@ def _make(document: dict[str, Any], stages: report.Stages) -> None:
         with stages("manifests"):
             installer.create(document["tools"], "manifests", stages)
             ours = {**document["manifests"], **own}
-            replaced = manifest_files.add(place, ours)
+            replaced = manifest_files.add(place, ours, document.get("objects"))
             stages.detail = f"{len(ours)} of ours added" + (f", replacing {', '.join(replaced)}" if replaced else "")
         with stages("ignition"):
             installer.create(document["tools"], "ignition-configs", stages)
