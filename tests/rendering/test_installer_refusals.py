@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from cluster import install_config, pull_secret
+from cluster import install_config, mirror, pull_secret
 from cluster.certificates import bundle
 from lab import release
 from tests.cluster.test_installer_rules import LONG
 from tests.cluster.test_proxy import ELEMENTS, INSIDE
 from tests.patience import PATIENCE_SECONDS
-from tests.rendering.test_install_config import LOGIN_KEY, planned
+from tests.rendering.test_install_config import DIGEST, LOGIN_KEY, planned
 
 pytestmark = pytest.mark.release
 # Refused for another reason: the cluster is built on IPv4 alone, and a comma makes two elements.
@@ -39,7 +39,8 @@ def said(directory: Path, values: dict[str, str], change: dict[str, Any]) -> str
     secret = {"pullSecret": pull_secret.local(plan, "okd", "word")}
     (directory / "install-config.yaml").write_text(json.dumps(told | secret | change))
     argv = [str(release.installer(None)), "create", "manifests", "--dir", str(directory)]
-    environment = os.environ | {"HOME": str(directory)}
+    pull_spec = f"{plan.registry}/{mirror.release_repository(plan)}@{DIGEST}"
+    environment = os.environ | {"OPENSHIFT_INSTALL_RELEASE_IMAGE_OVERRIDE": pull_spec, "HOME": str(directory)}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=PATIENCE_SECONDS, check=False)
     return done.stderr if done.returncode else ""
 
