@@ -63,7 +63,7 @@ def test_a_mirror_that_is_complete_is_only_verified_until_the_image_set_changes(
     assert with_engine.verb("mirror", document(with_engine))[0]["copied"] == 0
     assert len(calls(with_engine)) == 1
     changed = document(with_engine)
-    changed["imageSet"] = {**IMAGE_SET, "mirror": {"operators": [{"catalog": "quay.io/x/catalog:1"}]}}
+    changed["imageSet"] = {**IMAGE_SET, "mirror": {"platform": {"graph": True}}}
     with_engine.verb("mirror", changed)
     assert len(calls(with_engine)) == 2
 
@@ -87,7 +87,7 @@ def test_the_objects_of_a_catalog_are_reported_once_the_mirror_has_it(with_engin
     said = with_engine.refused("mirror", wanted)
     assert f"the operator catalog {catalog} is not in the mirror" in said
     image = f"{MIRROR}/extra/tool:latest"
-    with_engine.sh(f"echo {catalog} {image} >> /run/oc-mirror-plan; mkdir /run/oc-mirror-says")
+    with_engine.sh(f"printf '\\n%s %s' {catalog} {image} >> /run/oc-mirror-plan; mkdir /run/oc-mirror-says")
     text = f"kind: CatalogSource\nmetadata:\n  name: cs-tool\nspec:\n  image: {image}\n"
     with_engine.write("/run/oc-mirror-says/cs-tool.yaml", text)
     for _ in range(2):
