@@ -27,6 +27,12 @@ NUMBERS = re.compile(r"(?:[-+0-9][-+0-9a-fA-FxXoO_.]*|\.[0-9][0-9_eE+-]*|[-+]?\.
 TIMES = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ ]+)[0-9:.]+(?:Z|[-+][0-9:]+)?)?$")
 INTEGER = re.compile("([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+# Either of them with underscores anywhere, or no number that JSON has.
+ANY_NUMBER = re.compile(
+    r"(?:[-+]?_*(?:0_*[xX][0-9a-fA-F_]+|0_*[bB][01_]+|0_*[oO][0-7_]+"
+    r"|(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?)"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
 # What JSON writes without an exponent comes out of it as a whole number.
 WHOLE = 1e21
 NEWER = re.compile(r"^%YAML[ \t]+1\.(?!1\b)", re.MULTILINE)
@@ -76,7 +82,8 @@ def _number(text: str, largest: int) -> int | float | str:
 
     What is beyond `largest`, the last that stays whole, is rounded to what a float has room for.
     """
-    plain = text if text.startswith(".") else text.replace("_", "")
+    # After a dot they stand between digits, else anywhere.
+    plain = re.sub("(?<=[0-9])_(?=[0-9])" if text.startswith(".") else "_", "", text)
     whole = INTEGER.fullmatch(plain)
     if whole:
         digits, base = next((part, base) for part, base in zip(whole.groups()[1:], (16, 2, 8, 10), strict=True) if part)
@@ -158,7 +165,7 @@ def _resolvers() -> Iterator[tuple[type[Any], str, re.Pattern[str], str]]:
         yield reader, NUMBER, NUMBERS, "-+.0123456789"
         yield reader, MERGE, re.compile("<<$"), "<"
     yield _Writer, BOOL, BOOLS, "yYnNtTfFoO"
-    yield _Writer, NUMBER, NUMBERS, "-+.0123456789"
+    yield _Writer, NUMBER, ANY_NUMBER, "-+.0123456789"
     yield _Writer, TIME, TIMES, "0123456789"
 
 

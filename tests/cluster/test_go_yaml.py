@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import go_yaml, ignition, install_config, mirror, registry, secret_manifests, stack_file, user_manifests
+from cluster import (
+    go_yaml,
+    ignition,
+    install_config,
+    manifests,
+    mirror,
+    registry,
+    secret_manifests,
+    stack_file,
+    user_manifests,
+)
 from cluster.plan import Plan
 from cluster.settings import Settings, SettingsError
 from tests.cluster.conftest import planned
@@ -62,7 +72,13 @@ def test_what_is_written_is_read_as_itself_by_every_reader(reader: Any) -> None:
 
 
 def test_plain_names_stay_plain() -> None:
-    document = {"name": "compute-0", "version": "v1", "address": "192.168.200.254:5000", "path": "/etc/x", "empty": {}}
+    document = {
+        "name": "compute-0",
+        "version": "3.2.0",
+        "address": "192.168.200.254:5000",
+        "path": "/etc/x",
+        "none": {},
+    }
     assert go_yaml.dump(document) == yaml.safe_dump(document, sort_keys=False)
 
 
@@ -125,6 +141,13 @@ def test_a_pools_name_reaches_the_cluster_as_it_is(pool: str) -> None:
     document = read(ignition.manifest_texts(plan)[f"99-okd-pool-{pool}.yaml"], go_yaml.Kubernetes)
     assert document["metadata"]["name"] == pool
     assert document["spec"]["machineConfigSelector"]["matchExpressions"][0]["values"] == ["worker", pool]
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "hard-way"])
+def test_a_stack_that_stands_sees_no_other_text_than_before(stack: str) -> None:
+    plan = planned(stack)
+    for document in (*manifests.built_in(plan).values(), registry.configuration(plan), mirror.image_set(plan)):
+        assert go_yaml.dump(document) == yaml.safe_dump(document, sort_keys=False)
 
 
 def test_every_document_for_go_is_read_as_it_was_planned() -> None:
