@@ -54,6 +54,8 @@ PROXIED = both(put("network.router", "192.168.200.1"), put("install.proxy.http",
 CATALOGS = both(
     put("release.engine", "oc-mirror"), put("release.operatorCatalogs", [{"catalog": "quay.io/x/catalog:1"}])
 )
+TAINT, TAINTS = {"key": "example.com/slow", "value": "very", "effect": "NoSchedule"}, "pools.compute.taints"
+TAINTED = given(TAINTS, [TAINT])
 NO_IMAGE = both(drop("release.image"), drop("release.client"))
 # One machine for the control plane, and two in a pool that could join it.
 SMALL = both(*(drop(f"machines.{name}") for name in ("control-plane-1", "control-plane-2", "infra-2")))
@@ -160,6 +162,10 @@ ROWS: dict[str, Row] = {
     "pools.<name>.memoryMiB": Row(20000, "compute-0-domain: memory", at="pools.compute.memoryMiB"),
     "pools.<name>.diskGiB": Row(121, "compute-0-root: size", at="pools.compute.diskGiB"),
     "pools.<name>.extraDisksGiB": Row([7], "storage-0-data-0: size", at="pools.storage.extraDisksGiB"),
+    "pools.<name>.labels": Row({"example.com/rack": "r1"}, "node-join", at="pools.compute.labels"),
+    "pools.<name>.taints.key": Row([{**TAINT, "key": "example.com/old"}], "node-join", TAINTED, at=TAINTS),
+    "pools.<name>.taints.value": Row([{**TAINT, "value": "yes"}], "node-join", TAINTED, at=TAINTS),
+    "pools.<name>.taints.effect": Row([{**TAINT, "effect": "NoExecute"}], "node-join", TAINTED, at=TAINTS),
     "machines.<name>.pool": Row("storage", "outputs", at="machines.compute-0.pool"),
     "machines.<name>.address": Row("192.168.200.99", "/etc/kea/kea-dhcp4.conf", at="machines.compute-0.address"),
     "machines.<name>.mac": Row("52:54:00:00:00:99", "/etc/kea/kea-dhcp4.conf", at="machines.compute-0.mac"),
@@ -219,6 +225,7 @@ ROWS: dict[str, Row] = {
     "install.ingressCertificate": Row(False, f"{MANIFESTS}/99-okd-ingress-controller.yaml"),
     "install.releaseSignature": Row(False, "ignition"),
     "install.manifests": Row(None, f"{MANIFESTS}/mine.yaml"),
+    "install.ingress.pool": Row("compute", "/etc/haproxy/haproxy.cfg"),
     "install.keepBootstrap": Row(True, "the machines of a cluster that stands"),
     "install.limits.bootMinutes": Row(21, "await-bootstrap"),
     "install.limits.apiMinutes": Row(31, "await-bootstrap"),
