@@ -33,6 +33,8 @@ def joined(
     stack = f"{pulumi.get_stack()}::{pulumi.get_project()}"
     # Deleted there and made here, every machine of the cluster would leave it.
     component = f"urn:pulumi:{stack}::okd:index:Installation$okd:index:Member::{name}-member"
+    # Etcd's word is waited for.
+    spared = ETCD.seconds if machine.row.role == "control-plane" else 0.0
     # The machine's identity, not the services host's: a rebuilt services host makes nobody leave and join.
     watched = Host(connection=services_host.host.connection, identity=machine.uuid)
     return host_command(
@@ -44,7 +46,7 @@ def joined(
         depends_on=after,
         takes=limits.node_minutes * 60,
         undone_by="node-leave",
-        undo_takes=limits.drain_minutes * 60 + ETCD.seconds + POWER_OFF.seconds,
+        undo_takes=limits.drain_minutes * 60 + spared + POWER_OFF.seconds,
         gone_with=services_host.domain,
         formerly=pulumi.Alias(parent=component),
     )

@@ -209,6 +209,7 @@ def test_waits_have_their_own_limits(run: Runner) -> None:
     assert document(built, "compute-0-join")["drainMinutes"] == 5
     timeouts = built.requests["compute-0-join"].customTimeouts
     assert (timeouts.create, timeouts.delete) == (f"{77 * 60 + 1800}s", f"{5 * 60 + 900 + 1800}s")
+    assert built.requests["control-plane-0-join"].customTimeouts.delete == f"{5 * 60 + 1800 + 900 + 1800}s"
     assert built.requests["installation-bootstrap-complete"].customTimeouts.create == f"{(20 + 30 + 111) * 60 + 1800}s"
 
 
