@@ -47,7 +47,7 @@ def of(site: Site) -> Ingress:
     machines = tuple(machine for machine in everyone if machine.pool == pool)
     if not machines:
         return Ingress("", members, ())
-    return Ingress(pool or "", machines, tuple(machine for machine in members if machine not in machines))
+    return Ingress(pool or "", machines, tuple(machine for machine in members if machine.pool != pool))
 
 
 def _usual(members: tuple[Machine, ...]) -> str:

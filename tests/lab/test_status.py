@@ -193,7 +193,7 @@ TOLD = [
     " +  libvirt:index:Domain compute-1-domain created (0.5s)",
     "\x1b[1mDiagnostics:\x1b[0m",
     "  command:remote:Command (compute-0-joined):",
-    "    error: okd-host node-join: stage 2/4 machine config failed: compute-0 does not fetch it",
+    "    error: okd-host node-join: stage 2/6 machine config failed: compute-0 does not fetch it",
     "    remedy: see control-plane-10's console",
 ]
 

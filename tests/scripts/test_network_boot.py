@@ -100,7 +100,7 @@ def test_a_boot_is_followed_to_its_ignition_config_while_it_happens(guest: Guest
     guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs")
     guest.report()
     guest.get("/images/rootfs", "/ignition/bootstrap.ign")
-    output = wait_for(agent, "stage 1/4 boot: /ignition/bootstrap.ign")
+    output = wait_for(agent, "stage 1/6 boot: /ignition/bootstrap.ign")
     guest.host.kill_agent()
     agent.communicate()
     assert len([line for line in output.splitlines() if line.endswith("| ok")]) == 17
@@ -110,7 +110,7 @@ def test_a_machine_that_is_up_and_asked_for_nothing_booted_before_this_host(gues
     guest.host.agent("smoke", document=services.document(guest.host))
     guest.host.sh(f"ip -n guest address add {ADDRESS}/24 dev eth0")
     done = guest.host.agent("node-join", document=document(minutes=0.05))
-    assert "stage 1/4 boot: up since before this services host was built" in done.stdout
+    assert "stage 1/6 boot: up since before this services host was built" in done.stdout
 
 
 def test_a_smoke_check_is_not_taken_for_the_machine(guest: Guest) -> None:
@@ -118,7 +118,7 @@ def test_a_smoke_check_is_not_taken_for_the_machine(guest: Guest) -> None:
     assert smoke.returncode == 0
     done = guest.host.agent("node-join", document=document(minutes=0.05))
     assert done.returncode == 1
-    assert "stage 1/4 boot failed: bootstrap did not get past: lease; not within 0.05 minutes" in done.stderr
+    assert "stage 1/6 boot failed: bootstrap did not get past: lease; not within 0.05 minutes" in done.stderr
 
 
 def test_a_machine_that_got_another_name_is_told_apart(guest: Guest) -> None:
@@ -144,6 +144,6 @@ def test_a_boot_image_that_does_not_report_is_done_with_its_ignition_config(gues
     guest.lease()
     guest.get("/boot/boot.ipxe", "/images/kernel", "/images/initramfs", "/images/rootfs", "/ignition/bootstrap.ign")
     done = guest.host.agent("node-join", document=document(minutes=0.05, reportsBack=False))
-    assert "stage 1/4 boot: /ignition/bootstrap.ign" in done.stdout
+    assert "stage 1/6 boot: /ignition/bootstrap.ign" in done.stdout
     assert len([line for line in done.stdout.splitlines() if line.endswith("| ok")]) == 6
-    assert "stage 2/4 machine config failed: bootstrap did not get past: machine config" in done.stderr
+    assert "stage 2/6 machine config failed: bootstrap did not get past: machine config" in done.stderr
