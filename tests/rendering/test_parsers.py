@@ -73,7 +73,7 @@ def test_units_are_read_by_systemd(house: House) -> None:
 def test_drop_ins_hold_sections_and_keys_that_systemd_knows(house: House) -> None:
     known = {
         "Unit": {"StartLimitIntervalSec", "Wants", "After", "RequiresMountsFor"},
-        "Service": {"Restart", "RestartSec", "TimeoutStartSec", "ExecReload"},
+        "Service": {"Restart", "RestartSec", "TimeoutStartSec", "ExecReload", "LimitNOFILE"},
     }
     drop_ins = [file for bundle in house.plan.bundles for file in bundle.files if ".service.d/" in file.path]
     assert len(drop_ins) == 7
