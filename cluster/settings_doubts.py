@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cluster import image_checks, source_checks
+from cluster import image_checks
 from cluster.settings_problems import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _domain(settings)
     yield from _public(settings)
     yield from image_checks.doubts(settings)
-    yield from source_checks.doubts(settings)
     install = settings.install
     if install.host_prefix > LONGEST_HOST_PREFIX:
         addresses = 2 ** (32 - install.host_prefix) - 3
