@@ -26,7 +26,7 @@ def document(site: Site, directory: Path, pull_secret: Path | None = None, oc: s
     release = site.settings.release
     return {
         "release": mirror.release_document(site),
-        "sources": list(release.sources),
+        "sources": [*release.sources, *release.origins],
         "images": list(release.additional_images),
         "directory": str(directory.absolute()),
         "oc": oc,

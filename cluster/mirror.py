@@ -15,6 +15,7 @@ from cluster.certificates import load
 from cluster.host_os import REGISTRY_MOUNT, RELEASE
 from cluster.images import Reference, in_mirror
 from cluster.project_files import resolved
+from cluster.release_settings import FCOS_REPOSITORY, SCOS_REPOSITORY
 from cluster.site import Site
 
 # The release page keeps the archive's SHA-256 in a file of that name.
@@ -43,8 +44,10 @@ def mirrors(site: Site) -> dict[str, list[str]]:
     """Where nodes find what a source holds: mirror repositories by source, in order of trial."""
     release = site.settings.release
     content, found = content_repository(site), {}
-    for source in release.sources:
-        own = [release_repository(site)] if source == release.reference.repository else []
+    for source in (*release.sources, *release.origins):
+        # A release in a mirror is still named by where it came from.
+        whole = source in (release.reference.repository, SCOS_REPOSITORY, FCOS_REPOSITORY)
+        own = [release_repository(site)] if whole else []
         found[source] = list(dict.fromkeys([*own, content]))
     for image in release.additional_images:
         source = Reference.parse(image).repository
@@ -98,7 +101,7 @@ def mirror_document(site: Site, hashes: Mapping[str, str]) -> dict[str, Any]:
     release = site.settings.release
     return {
         "release": release_document(site),
-        "sources": list(release.sources),
+        "sources": [*release.sources, *release.origins],
         "registry": site.registry,
         "releaseRepository": release_repository(site),
         "contentRepository": content_repository(site),

@@ -79,7 +79,8 @@ class Release(Section):
     loader for its firmware."""
     sources: tuple[Repository, ...] = ()
     """Repositories that the payload's images are named by: nodes look for them in the mirror registry.
-    Default: the image's repository and the one of its content, where the former's name tells the latter's"""
+    Default: the image's repository and the one of its content, where the former's name tells the latter's. What
+    a mirror of OKD's release names its images by is known and need not be listed"""
     pull_secret: PullSecret | None = None
     """JSON text for registries that ask for a login, as `podman login --authfile` writes it, and for servers of
     release.client and bootImage that do (under host, or host:port; https only), kept encrypted:
@@ -119,7 +120,7 @@ class Release(Section):
                 "image": image,
                 "version": version,
                 "digest": self.digest or found.digest,
-                "sources": self.sources or _sources(found),
+                "sources": self.sources or _sources(found, version),
                 "client": client,
             }
         )
@@ -129,6 +130,11 @@ class Release(Section):
         """The release image of complete settings."""
         assert self.image is not None
         return Reference.parse(self.image)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What the payload of complete settings may be named by beside `sources`, where these are of a mirror."""
+        return _origins(self.reference, self.sources, self.version)
 
     @property
     def okd(self) -> Version:
@@ -145,11 +151,26 @@ def tag_version(image: Reference) -> str | None:
         return None
 
 
-def _sources(image: Reference) -> tuple[str, ...]:
+def _origins(image: Reference, sources: tuple[str, ...], version: str | None) -> tuple[str, ...]:
+    """What OKD's own release and payload are named by, where the image may lie in a mirror of it; else nothing.
+
+    One that was rebuilt for its registry under OKD's own names has its payload beside it.
+    """
+    if version is None:
+        return ()
+    release = SCOS_REPOSITORY if Version.parse(version).scos else FCOS_REPOSITORY
+    registry, _, path = release.partition("/")
+    known = {image.registry, *(Reference.parse(source).registry for source in sources)}
+    if registry in known or image.path.endswith(f"/{path.rpartition('/')[2]}"):
+        return ()
+    return (release, *(source for source in _sources(Reference.parse(release), version) if source != release))
+
+
+def _sources(image: Reference, version: str | None) -> tuple[str, ...]:
     """The release's repository and its payload's, where the former's name tells the latter's."""
     repository = image.repository
     if repository == FCOS_REPOSITORY:
         return (repository, f"{FCOS_REPOSITORY}-content")
     if repository.endswith("/scos-release"):
         return (repository, f"{repository.removesuffix('release')}content")
-    return ()
+    return (repository,) if _origins(image, (), version) else ()

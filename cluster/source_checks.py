@@ -1,4 +1,4 @@
-"""Registries that images are mirrored from: which cannot be one, and which is perhaps a mirror itself.
+"""Registries that images are mirrored from: which cannot be one.
 
 Owns these checks, by what the references say. Does not own whether a registry answers: the mirroring tells that.
 """
@@ -10,7 +10,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from cluster.images import Reference
-from cluster.release_settings import FCOS_REPOSITORY, SCOS_REPOSITORY
 from cluster.settings_problems import Problem, Refused
 
 if TYPE_CHECKING:
@@ -46,29 +45,6 @@ def check(settings: Settings, refused: Refused) -> Iterator[Problem]:
             told.add(registry)
             harm = "the stack's own mirror registry, which is empty until it has been filled from another"
             yield Problem(setting, value, harm, ELSEWHERE)
-
-
-def doubts(settings: Settings) -> Iterator[Problem]:
-    """A release image that is perhaps a mirror's, whose payload is still named by where it was mirrored from."""
-    release = settings.release
-    if release.image is None or release.version is None or release.media:
-        return
-    origin = SCOS_REPOSITORY if release.okd.scos else FCOS_REPOSITORY
-    registry = origin.partition("/")[0]
-    named = {release.reference.registry, *(Reference.parse(one).registry for one in release.sources)}
-    if registry in named:
-        return
-    # Rebuilt under the origin's own names, its payload lies beside it.
-    if release.reference.path.endswith(f"/{origin.rpartition('/')[2]}"):
-        return
-    yield Problem(
-        "release.image",
-        release.image,
-        f"if {release.reference.repository} is a mirror of OKD's own release, as `oc adm release mirror` makes one, it "
-        f"cannot be the source: the payload in it is still named by its origin at {registry}, and is fetched there",
-        f"take {origin} where the services host reaches {registry}, or removable media (release.media) where it does "
-        "not; a release that was rebuilt for this registry (`oc adm release new`) is a source",
-    )
 
 
 def _own(settings: Settings) -> set[str]:

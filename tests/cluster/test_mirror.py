@@ -86,7 +86,7 @@ def test_one_repository_for_everything_needs_one_mirror() -> None:
         image="registry.example.com/origin/release:4.22.0-okd-scos.7", sources=["registry.example.com/origin/release"]
     )
     assert mirror.content_repository(plan) == mirror.release_repository(plan) == "origin/release"
-    assert list(mirror.mirrors(plan).values()) == [["services.okd.example.com:5000/origin/release"]]
+    assert set(map(tuple, mirror.mirrors(plan).values())) == {("services.okd.example.com:5000/origin/release",)}
 
 
 def test_the_other_engine_is_told_exactly_this_release() -> None:

@@ -1,4 +1,4 @@
-"""What cannot be the source of a mirror is refused in the settings, and what may not be is warned about."""
+"""What cannot be the source of a mirror is refused in the settings; a mirror of OKD's release can be one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cluster import mirror
+from cluster.plan import Plan
 from cluster.settings import Problem, Settings, SettingsError
 from tests.cluster.mistakes import Config
 from tests.conftest import stack_config
@@ -31,10 +33,6 @@ def problems(**release: Any) -> dict[str, Problem]:
     with pytest.raises(SettingsError) as caught:
         Settings.parse(config(**release), "hard-way")
     return {problem.setting: problem for problem in caught.value.problems}
-
-
-def warned(**release: Any) -> list[Problem]:
-    return list(Settings.parse(config(**release), "hard-way").warnings)
 
 
 @pytest.mark.parametrize("registry", OWN)
@@ -65,57 +63,66 @@ def test_every_reference_is_looked_at() -> None:
     }
 
 
-def test_another_registry_of_the_services_hosts_name_or_on_another_port_may_be_one() -> None:
-    assert not warned(image=f"registry.okd.example.com:5000/okd/scos-release:{TAG}")
-    assert not warned(image=f"services.okd.example.com:8443/okd/scos-release:{TAG}")
+@pytest.mark.parametrize("registry", ["registry.okd.example.com:5000", "services.okd.example.com:8443"])
+def test_another_registry_of_that_domain_or_on_another_port_may_be_one(registry: str) -> None:
+    assert Settings.parse(config(image=f"{registry}/okd/scos-release:{TAG}"), "hard-way").release.image
 
 
 @pytest.mark.parametrize(
-    "release",
+    ("image", "sources", "content"),
     [
-        {
-            "image": f"mirror.example.com:5000/openshift/okd4:{TAG}",
-            "sources": ["mirror.example.com:5000/openshift/okd4"],
-        },
-        {
-            "image": f"mirror.example.com/okd@{DIGEST}",
-            "version": TAG,
-            "sources": ["mirror.example.com/okd", "mirror.example.com/okd-content"],
-        },
-        {
-            "image": "mirror.example.com/okd/release:4.15.0-0.okd-2024-03-10-010116",
-            "sources": ["mirror.example.com/okd/release"],
-        },
+        (
+            f"mirror.example.com:5000/openshift/okd4:{TAG}",
+            ["mirror.example.com:5000/openshift/okd4"],
+            "openshift/okd4",
+        ),
+        (f"mirror.example.com:5000/openshift/okd4:{TAG}", [], "openshift/okd4"),
+        (
+            f"mirror.example.com/openshift/release-images:{TAG}",
+            ["mirror.example.com/openshift/release-images", "mirror.example.com/openshift/release"],
+            "openshift/release",
+        ),
+        (
+            "mirror.example.com/okd/release:4.15.0-0.okd-2024-03-10-010116",
+            ["mirror.example.com/okd/release"],
+            "okd/release",
+        ),
     ],
-    ids=["as oc leaves it", "by digest", "on Fedora CoreOS"],
+    ids=["as oc leaves it", "by its image alone", "as oc-mirror leaves it", "on Fedora CoreOS"],
 )
-def test_what_looks_like_a_mirror_is_said_to_be_no_source_before_anything_is_made(release: dict[str, Any]) -> None:
-    (found,) = warned(**release)
-    assert found.setting == "release.image"
-    assert "still named by its origin at quay.io" in found.harm
-    assert "release.media" in found.fix
+def test_nodes_find_a_mirrored_release_by_the_names_that_it_kept(image: str, sources: list[str], content: str) -> None:
+    plan = Plan.of(Settings.parse(config(image=image, **({"sources": sources} if sources else {})), "hard-way"))
+    found = mirror.mirrors(plan)
+    okd = ("quay.io/okd/scos-release", "quay.io/okd/scos-content")
+    okd = ("quay.io/openshift/okd", "quay.io/openshift/okd-content") if "4.15" in image else okd
+    assert set(found) == {*sources, plan.settings.release.reference.repository, *okd}
+    registry = "services.okd.example.com:5000"
+    assert found[okd[1]] == [f"{registry}/{content}"]
+    own = plan.settings.release.reference.path
+    assert found[okd[0]] == list(dict.fromkeys([f"{registry}/{own}", f"{registry}/{content}"]))
+    assert set(okd) <= set(plan.mirror({"pull-secret": ""})["sources"])
+    assert plan.mirror({"pull-secret": ""})["contentRepository"] == content
 
 
 @pytest.mark.parametrize(
-    "release",
+    ("image", "sources"),
     [
-        {},
-        {"image": f"quay.io/okd/scos-release:{TAG}"},
-        {"image": f"198.51.100.1:5000/okd/scos-release:{TAG}"},
-        {
-            "image": f"mirror.example.com:5000/openshift/okd4:{TAG}",
-            "sources": ["mirror.example.com:5000/openshift/okd4", "quay.io/okd/scos-content"],
-        },
-        {
-            "image": f"mirror.example.com:5000/openshift/okd4:{TAG}",
-            "sources": ["mirror.example.com:5000/openshift/okd4"],
-            "media": "/mnt/usb",
-        },
+        (f"quay.io/okd/scos-release:{TAG}", []),
+        (f"198.51.100.1:5000/okd/scos-release:{TAG}", []),
+        (
+            f"mirror.example.com:5000/openshift/okd4:{TAG}",
+            ["mirror.example.com:5000/openshift/okd4", "quay.io/okd/scos-content"],
+        ),
     ],
-    ids=["usual", "OKD's own", "rebuilt", "payload from its origin", "from media"],
+    ids=["OKD's own", "rebuilt under its names", "payload from its origin"],
 )
-def test_what_can_be_a_source_is_passed_in_silence(release: dict[str, Any]) -> None:
-    assert warned(**release) == []
+def test_no_name_is_added_where_none_is_missing(image: str, sources: list[str]) -> None:
+    given = {"sources": sources} if sources else {}
+    release = Settings.parse(config(image=image, **given), "hard-way").release
+    assert release.origins == ()
+    assert release.sources == (
+        tuple(sources) or tuple(image.partition(":4")[0].replace("-release", one) for one in ("-release", "-content"))
+    )
 
 
 def test_a_refused_image_hides_nothing_else() -> None:

@@ -45,23 +45,36 @@ def test_a_registry_that_cannot_be_reached_is_named_and_not_the_releases(agent: 
     assert f"check the way to {place}" in failure.remedy
 
 
-def test_a_mirror_is_told_from_a_source_by_what_its_release_names(agent: Any) -> None:
-    payload = agent.load("mirror.payload")
-    images = (payload.Image("cli", "sha256:0", "quay.io/okd/scos-content", "x"),)
-    release = payload.Release("sha256:1", "4.22.0-okd-scos.7", MIRROR, images)
-    with pytest.raises(agent.failed) as caught:
-        payload.check(release, version=None, sources=[MIRROR])
-    failure: Any = caught.value
-    assert "takes images from quay.io/okd/scos-content" in failure.why
-    assert f"{MIRROR} is a mirror, then, and no source by itself" in failure.remedy
-    assert "If the services host reaches quay.io, add it to release.sources" in failure.remedy
-    assert "release.media" in failure.remedy
+def release_of(payload: Any, *sources: str) -> Any:
+    images = tuple(payload.Image(f"image-{number}", f"sha256:{number}", one, "x") for number, one in enumerate(sources))
+    return payload.Release("sha256:9", "4.22.0-okd-scos.7", MIRROR, images)
 
 
-def test_a_payload_beside_its_release_is_no_mirror(agent: Any) -> None:
+ORIGIN, BESIDE = "quay.io/okd/scos-content", "mirror.example.com:5000/openshift/release"
+
+
+@pytest.mark.parametrize(("kept", "place"), [(MIRROR, MIRROR), (BESIDE, BESIDE), ("", "")])
+def test_a_mirrors_payload_is_fetched_where_it_lies(agent: Any, kept: str, place: str) -> None:
     payload = agent.load("mirror.payload")
-    images = (payload.Image("cli", "sha256:0", "mirror.example.com:5000/openshift/content", "x"),)
-    release = payload.Release("sha256:1", "4.22.0-okd-scos.7", MIRROR, images)
-    with pytest.raises(agent.failed) as caught:
-        payload.check(release, version=None, sources=[MIRROR])
-    assert "is a mirror" not in getattr(caught.value, "remedy", "")
+    asked: list[str] = []
+
+    def has(source: str, digest: str) -> bool:
+        asked.append(source)
+        return source == kept
+
+    release = release_of(payload, ORIGIN, ORIGIN)
+    found = payload.located(release, [MIRROR, BESIDE, ORIGIN], has)
+    assert [image.origin for image in found.images] == [place or ORIGIN] * 2
+    assert [image.source for image in found.images] == [ORIGIN] * 2, "nodes ask for them by these names"
+    assert found.from_mirror == bool(place)
+    assert ORIGIN not in asked
+
+
+def test_a_payload_at_the_releases_registry_is_asked_for_by_its_name(agent: Any) -> None:
+    payload = agent.load("mirror.payload")
+    release = release_of(payload, BESIDE)
+
+    def has(source: str, digest: str) -> bool:
+        raise AssertionError("nothing is to be looked for")
+
+    assert payload.located(release, [MIRROR, BESIDE], has) == release

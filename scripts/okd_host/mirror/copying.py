@@ -46,15 +46,23 @@ def release_argv(oc: Oc, job: Job, release: Release) -> list[str]:
     ]
 
 
-def images_argv(oc: Oc, job: Job, images: list[Image]) -> list[str]:
-    """`oc image mirror` for images beside the release; by digest, so that what is copied is what is verified."""
-    pairs = [f"{image.source}@{image.digest}={job.host}/{image.repository}:{tag_of(image)}" for image in images]
+def images_argv(oc: Oc, job: Job, images: list[Image], version: str = "") -> list[str]:
+    """`oc image mirror` for images beside the release; by digest, so that what is copied is what is verified.
+
+    With a `version`, for the release itself, in a mirror: `oc adm release mirror` would ask for it at its origin.
+    """
+    tags = {image: (_release_tag(image, version) if version else tag_of(image)) for image in images}
+    pairs = [f"{image.origin}@{image.digest}={job.host}/{image.repository}:{tags[image]}" for image in images]
     return [oc.program, "image", "mirror", f"--registry-config={oc.auth}", "--keep-manifest-list=true", *pairs]
 
 
 def tag_of(image: Image) -> str:
     """The tag of an image beside the release in the mirror: its own, or one made of its digest."""
     return split(image.name)[1] or f"sha256-{image.digest.partition(':')[2][:12]}"
+
+
+def _release_tag(image: Image, version: str) -> str:
+    return version if image.name == "release" else f"{version}-{image.name}"
 
 
 class Progress:
@@ -94,7 +102,9 @@ def copy(job: Job, kind: str, survey: Survey, release: Release, program: str, st
     if job.engine == "oc-mirror":
         argv, more = oc_mirror.prepare(job, release)
     else:
-        argv = release_argv(oc, job, release) if kind == "release" else images_argv(oc, job, list(survey.lacking))
+        whole = kind == "release" and not release.from_mirror
+        version = release.version if kind == "release" else ""
+        argv = release_argv(oc, job, release) if whole else images_argv(oc, job, list(survey.lacking), version)
 
     def once(failures: int) -> Ended:
         if job.engine == "oc-mirror":
@@ -130,6 +140,6 @@ def diagnosis(job: Job, survey: Survey) -> Callable[[str], tuple[trouble.Trouble
         # The mirror refuses what the upstream has sent.
         if pushing and found.kind != "content":
             return found, job.host
-        return found, trouble.host_in(message, [job.source, *(image.source for image in survey.images)], job.host)
+        return found, trouble.host_in(message, [job.source, *(image.origin for image in survey.images)], job.host)
 
     return diagnose

@@ -23,12 +23,21 @@ METADATA = "release-manifests/release-metadata"
 
 
 class Image(NamedTuple):
-    """An image to mirror: from `source` (registry/repository) to `repository` of the mirror."""
+    """An image to mirror: from `source` (registry/repository) to `repository` of the mirror.
+
+    `source` is what it is named by; `place`, where there is one, is the mirror in which it really lies.
+    """
 
     name: str
     digest: str
     source: str
     repository: str
+    place: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where it is fetched from."""
+        return self.place or self.source
 
 
 class Release(NamedTuple):
@@ -38,6 +47,11 @@ class Release(NamedTuple):
     version: str
     source: str
     images: tuple[Image, ...]
+
+    @property
+    def from_mirror(self) -> bool:
+        """Whether it is copied from a mirror of it."""
+        return any(image.place for image in self.images)
 
 
 class Contents(NamedTuple):
@@ -150,6 +164,20 @@ def read(source: str, digest: str, *, architecture: str, repository: str, fetch:
     return Release(digest, version, source, tuple(images))
 
 
+def located(release: Release, sources: Sequence[str], has: Callable[[str, str], bool]) -> Release:
+    """The release with each image where it really lies: a mirror's payload is still named by where it came from.
+
+    A mirror has all of it in the release's own repository, or in another of `sources` at the same registry; `has` tells
+    whether a repository holds a digest.
+    """
+    host = release.source.partition("/")[0]
+    far = [image for image in release.images if image.source.partition("/")[0] != host]
+    near = [release.source, *(source for source in sources if source.partition("/")[0] == host)]
+    place = next((place for place in dict.fromkeys(near) if has(place, far[0].digest)), "") if far else ""
+    images = (image._replace(place=place) if image in far else image for image in release.images)
+    return release._replace(images=tuple(images)) if place else release
+
+
 def check(release: Release, *, version: str | None, sources: Sequence[str]) -> None:
     """Raises Failed unless the release is the `version` that is meant and all of it comes from `sources`."""
     if version and release.version != version:
@@ -160,14 +188,8 @@ def check(release: Release, *, version: str | None, sources: Sequence[str]) -> N
         )
     strangers = sorted({image.source for image in release.images} - set(sources))
     if strangers:
-        own = release.source.partition("/")[0]
-        far = sorted({source.partition("/")[0] for source in strangers} - {own})
-        elsewhere = f"{release.source} is a mirror, then, and no source by itself: a release names its images by where "
-        elsewhere += f"they came from, and oc fetches them there. If the services host reaches {', '.join(far)}, "
         raise _wrong(
             f"the release takes images from {', '.join(strangers)}, which is not among the sources",
             "\n".join(f"{i.name} {i.source}@{i.digest}" for i in release.images if i.source in strangers),
-            (elsewhere if far else "")
-            + "add it to release.sources in the settings: the cluster needs a mirror for each of them"
-            + ("; else load the release from removable media (release.media)" if far else ""),
+            "add it to release.sources in the settings: the cluster needs a mirror for each of them",
         )

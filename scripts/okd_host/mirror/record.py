@@ -36,7 +36,9 @@ class Record:
         if self.job.pinned and known["digest"] != self.job.pinned:
             return None
         repository = self.job.document["contentRepository"]
-        images = tuple(Image(i["name"], i["digest"], i["source"], repository) for i in known["images"])
+        images = tuple(
+            Image(i["name"], i["digest"], i["source"], repository, i.get("place", "")) for i in known["images"]
+        )
         return Release(known["digest"], known["version"], self.job.source, images)
 
     def extra(self, image: Image) -> str:
@@ -66,7 +68,10 @@ class Record:
             "version": release.version,
             "architecture": self.job.release["architecture"],
             "contentRepository": self.job.document["contentRepository"],
-            "images": [{"name": i.name, "digest": i.digest, "source": i.source} for i in release.images],
+            "images": [
+                {"name": i.name, "digest": i.digest, "source": i.source} | ({"place": i.place} if i.place else {})
+                for i in release.images
+            ],
             "extra": [{"name": i.name, "digest": i.digest} for i in extra],
             "signature": signature,
             "imageSet": self.job.document.get("imageSet"),

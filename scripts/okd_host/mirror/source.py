@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Sequence
 
 from okd_host.logins import Logins
-from okd_host.mirror.registry import Registry, digest_of
+from okd_host.mirror.registry import Refused, Registry, digest_of
 
 
 class Network:
@@ -45,6 +45,14 @@ class Network:
             # Manifests are small and asked for again when the mirror is looked at after the copy.
             self._kept[key] = content
         return self._kept[key]
+
+    def has(self, source: str, digest: str) -> bool:
+        """Whether a repository holds a manifest."""
+        try:
+            self.fetch("manifests", source, digest)
+        except Refused:
+            return False
+        return True
 
     def resolve(self, source: str, tag: str) -> str:
         """The digest that `tag` stands for now."""

@@ -55,7 +55,7 @@ class Survey:
             self._damage(digest, image, f"manifest {digest} is damaged (HTTP {answer.status})")
         else:
             self.lacking.setdefault(image, f"manifest {digest} is missing")
-        return self._fetch("manifests", image.source, digest) if self._fetch else None
+        return self._fetch("manifests", image.origin, digest) if self._fetch else None
 
     def _damage(self, digest: str, image: Image, why: str) -> None:
         self.damaged.add(digest)
@@ -142,7 +142,7 @@ class Survey:
         for image, digests in self.blobs.items():
             for digest in digests:
                 wanted.setdefault(digest, set()).add(image.repository)
-                origin.setdefault(digest, image.source)
+                origin.setdefault(digest, image.origin)
         for digest, repositories in wanted.items():
             if len(repositories) < 2:
                 continue

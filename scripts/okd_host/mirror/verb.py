@@ -63,7 +63,7 @@ class _Run:
             if found is None:
                 how = f"as {job.origin.origin} has it"
                 try:
-                    job.origin.ping(job.sources)
+                    job.origin.ping([job.source])
                     digest = job.origin.resolve(job.source, job.tag) if job.tag else job.pinned
                     self._check_digest(digest)
                     found = payload.read(
@@ -73,10 +73,16 @@ class _Run:
                         repository=job.document["contentRepository"],
                         fetch=job.origin.fetch,
                     )
+                    payload.check(found, version=asked.get("version"), sources=job.sources)
+                    if job.media is None:
+                        if job.engine == "oc":
+                            found = payload.located(found, job.sources, job.network.has)
+                        job.network.ping([image.origin for image in found.images])
                 except TROUBLE as error:
                     raise job.unreachable(f"{asked['image']} cannot be read", error) from error
             payload.check(found, version=asked.get("version"), sources=job.sources)
             self.release = found
+            how += ", copied from a mirror: nobody verifies its signature" if found.from_mirror else ""
             self.stages.detail = f"{found.version}, {len(found.images)} images, {found.digest}, {how}"
 
     def _check_digest(self, digest: str) -> None:
@@ -133,7 +139,8 @@ class _Run:
             for digest in uploaded:
                 self.job.storage.accept(digest)
             # Only `oc adm release mirror` verifies signatures, and says so.
-            self.said += said if kind == "release" and self.job.engine == "oc" else ""
+            verifies = kind == "release" and self.job.engine == "oc" and not self.release.from_mirror
+            self.said += said if verifies else ""
             self.copied += len(survey.lacking)
             self.surveys[kind] = self._survey(list(survey.images), fetch=True)
         except TROUBLE as error:
