@@ -148,3 +148,12 @@ def test_the_report_shown_for_wrong_settings_is_the_real_one() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.parse(config, "dev")
     assert f"```\n{refused.value}\n```" in (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    known = {path.stem for path in files}
+    known |= {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    named_tests = {name for page in DOCUMENTS for name in re.findall(r"\btest_\w+", page.read_text())}
+    assert len(named_tests) > 50
+    assert sorted(named_tests - known) == []
