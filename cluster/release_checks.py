@@ -115,7 +115,8 @@ def _sources(release: Release) -> Iterator[Problem]:
             "release.sources",
             "",
             f"where the payload of {release.image} lies is not known, and nodes would look for it outside",
-            "list the release's repository and those that `oc adm release info --pullspecs` shows",
+            "list the release's repository and those that `oc adm release info --pullspecs` shows; of a mirror of "
+            f"OKD's own release {repository} is enough",
         )
     elif repository not in release.sources:
         yield Problem(

@@ -120,7 +120,7 @@ class Release(Section):
                 "image": image,
                 "version": version,
                 "digest": self.digest or found.digest,
-                "sources": self.sources or _sources(found, version),
+                "sources": self.sources or _sources(found),
                 "client": client,
             }
         )
@@ -163,14 +163,14 @@ def _origins(image: Reference, sources: tuple[str, ...], version: str | None) ->
     known = {image.registry, *(Reference.parse(source).registry for source in sources)}
     if registry in known or image.path.endswith(f"/{path.rpartition('/')[2]}"):
         return ()
-    return (release, *(source for source in _sources(Reference.parse(release), version) if source != release))
+    return (release, *(source for source in _sources(Reference.parse(release)) if source != release))
 
 
-def _sources(image: Reference, version: str | None) -> tuple[str, ...]:
+def _sources(image: Reference) -> tuple[str, ...]:
     """The release's repository and its payload's, where the former's name tells the latter's."""
     repository = image.repository
     if repository == FCOS_REPOSITORY:
         return (repository, f"{FCOS_REPOSITORY}-content")
     if repository.endswith("/scos-release"):
         return (repository, f"{repository.removesuffix('release')}content")
-    return (repository,) if _origins(image, (), version) else ()
+    return ()

@@ -134,7 +134,7 @@ def _permanent(error: Exception) -> bool:
 def _remedy(error: Exception, url: str) -> str:
     """What helps against a server that is not trusted, or that asks for a password; empty for other trouble."""
     # A redirect may have led to another server.
-    host = urlsplit(getattr(error, "url", "") or url).netloc
+    host = urlsplit(getattr(error, "url", "") or url).netloc.rpartition("@")[2]
     if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
         return f"put user and password of {host} into release.pullSecret in the settings, under that name (https only)"
     return trouble.recognise(str(error)).remedy.format(host=host) if _untrusted(error) else ""

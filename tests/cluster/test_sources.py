@@ -76,7 +76,6 @@ def test_another_registry_of_that_domain_or_on_another_port_may_be_one(registry:
             ["mirror.example.com:5000/openshift/okd4"],
             "openshift/okd4",
         ),
-        (f"mirror.example.com:5000/openshift/okd4:{TAG}", [], "openshift/okd4"),
         (
             f"mirror.example.com/openshift/release-images:{TAG}",
             ["mirror.example.com/openshift/release-images", "mirror.example.com/openshift/release"],
@@ -88,10 +87,10 @@ def test_another_registry_of_that_domain_or_on_another_port_may_be_one(registry:
             "okd/release",
         ),
     ],
-    ids=["as oc leaves it", "by its image alone", "as oc-mirror leaves it", "on Fedora CoreOS"],
+    ids=["as oc leaves it", "as oc-mirror leaves it", "on Fedora CoreOS"],
 )
 def test_nodes_find_a_mirrored_release_by_the_names_that_it_kept(image: str, sources: list[str], content: str) -> None:
-    plan = Plan.of(Settings.parse(config(image=image, **({"sources": sources} if sources else {})), "hard-way"))
+    plan = Plan.of(Settings.parse(config(image=image, sources=sources), "hard-way"))
     found = mirror.mirrors(plan)
     okd = ("quay.io/okd/scos-release", "quay.io/okd/scos-content")
     okd = ("quay.io/openshift/okd", "quay.io/openshift/okd-content") if "4.15" in image else okd

@@ -36,7 +36,7 @@ def test_a_registry_that_cannot_be_reached_is_named_and_not_the_releases(agent: 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
     asked = registry.Registry(place, ssl.create_default_context(), {}, tries=1)
-    with pytest.raises(registry.Unreached) as caught:
+    with pytest.raises(agent.load("mirror.trouble").Unreached) as caught:
         asked.ping("okd/scos-content")
     about = SimpleNamespace(source=MIRROR, host="services.okd.example.com:5000")
     failure = job.Job.unreachable(about, "the release cannot be read", caught.value)

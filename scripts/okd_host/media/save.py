@@ -28,7 +28,7 @@ from okd_host.mirror import client, payload, places, trouble
 from okd_host.mirror.client import Ended, Oc
 from okd_host.mirror.copying import amount, signed
 from okd_host.mirror.payload import Contents, Image, Release
-from okd_host.mirror.registry import Refused, Unreached, concurrently
+from okd_host.mirror.registry import Refused, concurrently
 from okd_host.mirror.source import Network
 
 STAGES = ("release", "space", "copy", "pack", "record")
@@ -101,7 +101,7 @@ class _Save:
                 for image, contents in zip(images, concurrently(self._contents, images)):
                     self.contents[image.digest] = contents
             except TROUBLE as error:
-                host = error.host if isinstance(error, (Refused, Unreached)) else source.partition("/")[0]
+                host = error.host if isinstance(error, (Refused, trouble.Unreached)) else source.partition("/")[0]
                 raise trouble.failed(f"{asked['image']} cannot be read", str(error), host) from error
             self.stages.detail = f"{self.release.version}, {len(images)} images, {amount(self._total())}"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from okd_host import files, report, tls
 from okd_host.mirror import places, trouble
 from okd_host.mirror.payload import Image, split
-from okd_host.mirror.registry import Refused, Registry, Unreached
+from okd_host.mirror.registry import Refused, Registry
 from okd_host.mirror.source import Network
 from okd_host.mirror.storage import Storage
 
@@ -110,6 +110,6 @@ class Job:
             found = trouble.named(kind) if kind else None
             return trouble.failed(what, str(error), error.host, trouble=found)
         assert isinstance(error, (OSError, HTTPException))
-        if isinstance(error, Unreached):
+        if isinstance(error, trouble.Unreached):
             return trouble.failed(what, str(error), error.host)
         return trouble.failed(what, f"{type(error).__name__}: {error}", host or self.source.partition("/")[0])

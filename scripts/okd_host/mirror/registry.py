@@ -47,14 +47,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Unreached(OSError):
-    """The server at `host` (with its port, if it has one) cannot be talked to."""
-
-    def __init__(self, host: str, error: BaseException) -> None:
-        super().__init__(f"{type(error).__name__}: {error}")
-        self.host = host
-
-
 class Refused(Exception):
     """The registry at `host` answers something else than what was asked for."""
 
@@ -123,7 +115,7 @@ class Registry:
                 # What was read of a file is gone.
                 if not old or not (body is None or isinstance(body, bytes)):
                     # A token or a blob may lie at another server than the registry's.
-                    raise Unreached(parts.netloc, error) from error
+                    raise trouble.Unreached(parts.netloc, error) from error
 
     def _log_in(self, challenge: str, repository: str, refused: str) -> bool:
         """Whether there is something but `refused` to answer a `WWW-Authenticate` header with; kept."""

@@ -50,8 +50,11 @@ class Network:
         """Whether a repository holds a manifest."""
         try:
             self.fetch("manifests", source, digest)
-        except Refused:
-            return False
+        except Refused as error:
+            # Many a registry denies what it does not have.
+            if error.status in (401, 403, 404):
+                return False
+            raise
         return True
 
     def resolve(self, source: str, tag: str) -> str:

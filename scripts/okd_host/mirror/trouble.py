@@ -1,6 +1,7 @@
 """Known trouble on the way from one registry to another: what it is, and what helps.
 
-Owns the words by which oc, Python and the registry call the same trouble, and whether trying again can help.
+Owns the words by which oc, Python and the registry call the same trouble, at which server it is, and whether trying
+again can help.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ class Trouble(NamedTuple):
     why: str
     remedy: str
     passing: bool = False
+
+
+class Unreached(OSError):
+    """The server at `host` (with its port, if it has one) cannot be talked to."""
+
+    def __init__(self, host: str, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.host = host
 
 
 MANY = (
