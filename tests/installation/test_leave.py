@@ -279,6 +279,14 @@ UNFIT: dict[str, tuple[Callable[[World], None], str]] = {
     "no right": (lambda world: world.api.refuse.update({("GET", BUDGET): 403}), "unknown, since the API"),
     "no disruption allowed": (lambda world: world.guard(2), "allows 0 disruptions"),
     "no budget": (lambda world: world.api.objects.pop(BUDGET), "there is no disruption budget etcd-guard-pdb"),  # type: ignore[dict-item]
+    "an old status": (
+        lambda world: world.api.add(
+            BUDGET,
+            metadata={"generation": 2},
+            status={"observedGeneration": 1, "currentHealthy": 3, "desiredHealthy": 2, "disruptionsAllowed": 1},
+        ),  # type: ignore[dict-item]
+        "is an old one",
+    ),
     "no status": (lambda world: world.api.add(BUDGET, metadata={"generation": 1}), "has no status"),  # type: ignore[dict-item]
 }
 

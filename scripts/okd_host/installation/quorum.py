@@ -57,7 +57,7 @@ def _guard(api: Api, *, ready: bool) -> Verdict:
         )
     except (KeyError, TypeError, ValueError):
         return Verdict(False, f"unknown: the disruption budget {name} has no status")
-    if status.get("observedGeneration", metadata.get("generation")) != metadata.get("generation"):
+    if status.get("observedGeneration") != metadata.get("generation"):
         return Verdict(False, f"unknown: the status of the disruption budget {name} is an old one")
     said = f"{name} allows {allowed} disruptions, {healthy} members are healthy of {desired} that must be"
     return Verdict(allowed > 0 if ready else healthy >= desired, said)

@@ -70,6 +70,7 @@ func (m *Manager) guard(ctx context.Context, now *snapshot) error {
 	status := rest.Object{
 		"expectedPods": now.replicas, "currentHealthy": healthy, "desiredHealthy": desired,
 		"disruptionsAllowed": max(0, healthy-desired),
+		"observedGeneration": rest.Map(budget, "metadata")["generation"],
 	}
 	if rest.Same(rest.Map(budget, "status"), status) {
 		return nil

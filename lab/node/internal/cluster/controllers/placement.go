@@ -117,7 +117,10 @@ func (m *Manager) count(ctx context.Context, now *snapshot, found rest.Object, w
 			available++
 		}
 	}
-	status := rest.Object{"replicas": len(now.pods), "updatedReplicas": updated, "availableReplicas": available}
+	status := rest.Object{
+		"replicas": len(now.pods), "updatedReplicas": updated, "availableReplicas": available,
+		"observedGeneration": rest.Map(found, "metadata")["generation"],
+	}
 	if rest.Same(rest.Map(found, "status"), status) {
 		return nil
 	}
