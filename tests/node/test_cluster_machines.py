@@ -97,9 +97,10 @@ def test_a_rebuilt_machine_of_the_control_plane_takes_its_place_again(whole: Clu
 
     def rebuilt() -> bool:
         row = json.loads(whole.oc("get", "node", machine.fqdn, "-o", "json", check=False))
-        return bool(row["status"]["nodeInfo"]["systemUUID"] == machine.uuid and all_ready(whole))
+        anew = row["status"]["nodeInfo"]["systemUUID"] == machine.uuid
+        return bool(anew and all_ready(whole) and kubelet_serves(machine))
 
-    whole.until("it is Ready", rebuilt, approving=True)
+    whole.until("it is Ready, and its kubelet serves", rebuilt, approving=True)
     whole.until("it serves", lambda: open_ports(machine.address) == [6443, 22623, 2380])
     whole.power_off("control-plane-0")
     words = ["annotate", "nodes", "--all", "--overwrite", "lab/rebuilt=yes"]
