@@ -31,6 +31,8 @@ class Kind:
         return key.lower() in self.names or key.startswith(self.prefixes)
 
 
+# The serial port whose output libvirt keeps.
+SERIAL = "console=ttyS0"
 FOLLOWS = "remove it; addresses, disks and ignition configs follow from the settings"
 KINDS = (
     Kind(
@@ -64,9 +66,7 @@ KINDS = (
 
 def check(settings: Settings) -> Iterator[Problem]:
     """Every argument that is refused."""
-    given = {"bootImage": settings.boot_image.kernel_arguments}
-    given |= {f"machines.{name}": machine.kernel_arguments for name, machine in settings.machines.items()}
-    for section, arguments in given.items():
+    for section, arguments in _given(settings).items():
         for number, argument in enumerate(arguments):
             key = argument.partition("=")[0]
             for kind in KINDS:
@@ -74,3 +74,20 @@ def check(settings: Settings) -> Iterator[Problem]:
                     harm = kind.harm.format(key=key)
                     yield Problem(f"{section}.kernelArguments[{number}]", argument, harm, kind.fix)
                     break
+
+
+def doubts(settings: Settings) -> Iterator[Problem]:
+    """Consoles that libvirt keeps nothing of; those of the boot image are every machine's as well."""
+    everywhere: tuple[str, ...] = ()
+    for section, arguments in _given(settings).items():
+        own = tuple(argument for argument in arguments if argument.startswith("console="))
+        everywhere = own if section == "bootImage" else everywhere
+        if own and not any(argument.startswith(SERIAL) for argument in (*everywhere, *own)):
+            harm = "the libvirt host keeps what is printed on ttyS0, and nothing would be: no failed boot could be read"
+            yield Problem(f"{section}.kernelArguments", " ".join(own), harm, "add console=ttyS0,115200n8")
+
+
+def _given(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Kernel arguments by section, the boot image's first."""
+    given = {"bootImage": settings.boot_image.kernel_arguments}
+    return given | {f"machines.{name}": machine.kernel_arguments for name, machine in settings.machines.items()}

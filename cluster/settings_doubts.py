@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cluster import domain_checks, image_checks, installer_checks, proxy_checks
+from cluster import domain_checks, image_checks, installer_checks, kernel_argument_checks, proxy_checks
 from cluster.settings_problems import Problem
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _public(settings)
     yield from image_checks.doubts(settings)
     yield from domain_checks.doubts(settings)
+    yield from kernel_argument_checks.doubts(settings)
     install = settings.install
     if install.host_prefix > LONGEST_HOST_PREFIX:
         addresses = 2 ** (32 - install.host_prefix) - 3

@@ -336,6 +336,16 @@ DOUBTS: dict[str, tuple[Edit, str, str]] = {
         "services.image.location",
         "made for aarch64",
     ),
+    "consoles that nobody keeps": (
+        put("bootImage.kernelArguments", ["console=tty0"]),
+        "bootImage.kernelArguments",
+        "keeps what is printed on ttyS0",
+    ),
+    "a machine's consoles that nobody keeps": (
+        put("machines.infra-0.kernelArguments", ["quiet", "console=hvc0"]),
+        "machines.infra-0.kernelArguments",
+        "keeps what is printed on ttyS0",
+    ),
     "small sizes": (
         both(put("checks", {"minimumSizes": "warn"}), put("pools.compute.cpus", 1)),
         "pools.compute.cpus",
