@@ -14,6 +14,7 @@ from cluster import ingress as routers
 from cluster.render import render
 from cluster.secret_manifests import ADMIN_SECRET, INGRESS_SECRET, user_manifests
 from cluster.site import Site
+from cluster.user_manifests import Identity
 
 Manifest = dict[str, Any]
 Manifests = dict[str, Manifest]
@@ -196,7 +197,7 @@ def ingress(site: Site) -> Manifest:
 def _users_own_ingress(site: Site) -> bool:
     """Whether the default one is among the user's manifests, and no setting says otherwise."""
     version, kind, name, namespace = INGRESS_CONTROLLER
-    own = (version.partition("/")[0], kind, name, namespace)
+    own = Identity(version.partition("/")[0], kind, namespace, name)
     explicit = site.settings.install.ingress.pool is not None
     return not explicit and any(one.identity == own for one in user_manifests(site))
 

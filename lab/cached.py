@@ -25,9 +25,12 @@ def cached(final: Path, what: str, make: Callable[[Path], None], *, announce: bo
             work = final.with_name(f".{final.name}")
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
-            with step(f"making the {what} (kept in {final})") if announce else nullcontext():
-                make(work)
-            work.rename(final)
+            try:
+                with step(f"making the {what} (kept in {final})") if announce else nullcontext():
+                    make(work)
+                work.rename(final)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     return final
 
 

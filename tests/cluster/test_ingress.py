@@ -122,7 +122,7 @@ def test_a_cluster_that_stands_keeps_its_ingress_whatever_the_default_would_be()
     ):
         plan = standing("hard-way", lambda config: None, **told)
         assert ingress.of(plan).pool == pool
-        assert "ingress" not in installation.completion(plan)
+        assert "ingress" not in installation.completion(plan, {})
     servers = {row.port: row.servers for row in load_balancer.concerns(standing("hard-way", lambda config: None))}[443]
     assert [server.backup for server in servers] == [False] * 9
 
@@ -132,7 +132,7 @@ def test_what_an_update_has_brought_about_is_what_the_next_one_plans() -> None:
     second = standing("hard-way", lambda config: None, ingress=ingress.of(first).pool)
     assert manifests.ingress(first) == manifests.ingress(second)
     assert load_balancer.concerns(first)[2:] == load_balancer.concerns(second)[2:]
-    assert installation.completion(first) == installation.completion(second)
+    assert installation.completion(first, {}) == installation.completion(second, {})
 
 
 def test_a_compact_cluster_that_gets_compute_machines_is_reached_where_its_routers_are() -> None:
@@ -146,7 +146,7 @@ def test_a_compact_cluster_that_gets_compute_machines_is_reached_where_its_route
 
 def test_a_running_ingress_moves_by_the_operators_word_alone_and_is_reached_meanwhile() -> None:
     plan = standing("hard-way", put("install.ingress.pool", "infra"), ingress="compute")
-    assert installation.completion(plan)["ingress"] == {
+    assert installation.completion(plan, {})["ingress"] == {
         "pool": "infra",
         "nodePlacement": {"nodeSelector": {"matchLabels": {"node-role.kubernetes.io/infra": ""}}},
         "replicas": 2,

@@ -63,7 +63,7 @@ def test_every_reference_is_looked_at() -> None:
     }
 
 
-@pytest.mark.parametrize("registry", ["registry.okd.example.com:5000", "services.okd.example.com:8443"])
+@pytest.mark.parametrize("registry", ["compute-0.okd.example.com:5000", "services.okd.example.com:8443"])
 def test_another_registry_of_that_domain_or_on_another_port_may_be_one(registry: str) -> None:
     assert Settings.parse(config(image=f"{registry}/okd/scos-release:{TAG}"), "hard-way").release.image
 
