@@ -76,6 +76,15 @@ class Api:
         """What is at `path`; `query` as the API names its parameters."""
         return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
 
+    def find(self, path: str) -> dict[str, Any] | None:
+        """The object at `path`; None where there is none."""
+        try:
+            return self.get(path)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
     def metadata(self, path: str) -> list[dict[str, Any]]:
         """The objects of a collection without anything but their metadata: nothing secret is asked for."""
         found = self._ask("GET", path, accept=METADATA)

@@ -35,12 +35,8 @@ MARK = f"{INSTALL}/bootstrap-complete"
 
 def _complete(api: Api) -> bool:
     """Whether the bootstrap has said that the control plane does without it."""
-    try:
-        return bool((api.get(STATUS).get("data") or {}).get("status") == "complete")
-    except Refused as refused:
-        if refused.status == 404:
-            return False
-        raise
+    said = api.find(STATUS) or {}
+    return bool((said.get("data") or {}).get("status") == "complete")
 
 
 def _known(document: dict[str, Any]) -> str:

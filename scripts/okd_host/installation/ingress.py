@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from okd_host.installation.api import Api, Refused
+from okd_host.installation.api import Api
 
 CONTROLLER = "/apis/operator.openshift.io/v1/namespaces/openshift-ingress-operator/ingresscontrollers/default"
 DEPLOYMENT = "/apis/apps/v1/namespaces/openshift-ingress/deployments/router-default"
@@ -21,7 +21,7 @@ def placed(api: Api, wanted: Mapping[str, Any] | None) -> tuple[bool, str]:
     """Whether the routers are where they shall be; moves them where they are not. Raises Silent or Refused."""
     if wanted is None:
         return True, "left to the cluster"
-    controller = _get(api, CONTROLLER)
+    controller = api.find(CONTROLLER)
     if not controller:
         return False, "there is no IngressController yet"
     placement = wanted["nodePlacement"]
@@ -32,7 +32,7 @@ def placed(api: Api, wanted: Mapping[str, Any] | None) -> tuple[bool, str]:
         selector = {**dict.fromkeys(old), **labels}
         body = {"nodeSelector": {"matchLabels": selector, "matchExpressions": None}, "tolerations": tolerations}
         api.patch(CONTROLLER, {"spec": {"nodePlacement": body, "replicas": wanted["replicas"]}})
-    return _rolled_out(_get(api, DEPLOYMENT), labels, f"on pool {wanted['pool']}")
+    return _rolled_out(api.find(DEPLOYMENT) or {}, labels, f"on pool {wanted['pool']}")
 
 
 def _rolled_out(deployment: Mapping[str, Any], labels: Mapping[str, str], where: str) -> tuple[bool, str]:
@@ -48,13 +48,3 @@ def _rolled_out(deployment: Mapping[str, Any], labels: Mapping[str, str], where:
 
 def _own(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: text for key, text in labels.items() if key not in ADDED}
-
-
-def _get(api: Api, path: str) -> dict[str, Any]:
-    """An object; empty where there is none."""
-    try:
-        return api.get(path)
-    except Refused as refused:
-        if refused.status == 404:
-            return {}
-        raise

@@ -20,7 +20,7 @@ from typing import Any
 from okd_host import limits
 from okd_host.ignition.certificates import moment
 from okd_host.installation import nodes
-from okd_host.installation.api import Api, Refused, segment
+from okd_host.installation.api import Api, segment
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 ALIVE, GONE, UNKNOWN = "alive", "gone", "unknown"
@@ -48,12 +48,7 @@ class Pulse:
 
     def look(self, api: Api, name: str) -> None:
         """Read the lease of one node, which may have none yet. Raises Silent or Refused."""
-        try:
-            lease = api.get(f"{PATH}/{segment(name)}")
-        except Refused as refused:
-            if refused.status != 404:
-                raise
-            lease = {}
+        lease = api.find(f"{PATH}/{segment(name)}") or {}
         self._note(name, lease, api.date)
 
     def nodes(self, api: Api) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from okd_host.installation.api import Api, Refused, segment
+from okd_host.installation.api import Api, segment
 
 PATH = "/api/v1/nodes"
 # Only what was cordoned here is uncordoned here; the value says what for, and which boot was ended.
@@ -24,12 +24,7 @@ def every(api: Api) -> list[dict[str, Any]]:
 
 def find(api: Api, fqdn: str) -> dict[str, Any] | None:
     """The Node of that name."""
-    try:
-        return api.get(f"{PATH}/{segment(fqdn)}")
-    except Refused as refused:
-        if refused.status == 404:
-            return None
-        raise
+    return api.find(f"{PATH}/{segment(fqdn)}")
 
 
 def name(node: Mapping[str, Any]) -> str:

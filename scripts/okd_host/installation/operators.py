@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from okd_host.installation.api import Api, Refused
+from okd_host.installation.api import Api
 
 OPERATORS = "/apis/config.openshift.io/v1/clusteroperators"
 VERSION = "/apis/config.openshift.io/v1/clusterversions/version"
@@ -77,12 +77,9 @@ def operators(api: Api) -> Operators:
 
 def version(api: Api) -> Version:
     """The cluster's version. Raises Silent or Refused."""
-    try:
-        item = api.get(VERSION)
-    except Refused as refused:
-        if refused.status == 404:
-            return Version("", False, True, False, NOT_THERE)
-        raise
+    item = api.find(VERSION)
+    if item is None:
+        return Version("", False, True, False, NOT_THERE)
     found, status = conditions(item), item.get("status") or {}
     failing = _is(found, "Failing")
     kinds = ("Failing", "Progressing", "Available") if failing else ("Progressing", "Available")
@@ -93,12 +90,10 @@ def version(api: Api) -> Version:
 
 def disable_sources(api: Api, disable: bool) -> str:
     """Let the default catalog sources be as meant; what had to be done. Raises Silent or Refused."""
-    try:
-        spec = api.get(HUB).get("spec") or {}
-    except Refused as refused:
-        if refused.status == 404:
-            return "this cluster has none"
-        raise
+    hub = api.find(HUB)
+    if hub is None:
+        return "this cluster has none"
+    spec = hub.get("spec") or {}
     words = f"default sources {'disabled' if disable else 'enabled'}"
     if bool(spec.get("disableAllDefaultSources")) == disable:
         return f"{words}, as they were"

@@ -6,10 +6,10 @@ unknown, and unknown lets nobody go. Does not own waiting, nor the Nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from okd_host.installation.api import Api, Refused, Silent
+from okd_host.installation.operators import conditions
 
 ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 BUDGETS = "/apis/policy/v1/namespaces/openshift-etcd/poddisruptionbudgets"
@@ -36,17 +36,17 @@ def verdict(api: Api, *, ready: bool) -> Verdict:
 
 def _members(api: Api, *, ready: bool) -> Verdict:
     """A majority is available; and nobody is unhealthy but, where it is down, the machine itself."""
-    found = _conditions(_get(api, ETCD))
+    found = conditions(api.find(ETCD) or {})
     for kind, wanted in ((AVAILABLE, "True"), *([(DEGRADED, "False")] if ready and DEGRADED in found else [])):
-        status, message = found.get(kind, ("", "the operator has not reported it"))
-        if status != wanted:
-            return Verdict(False, f"{kind} is {status or 'unknown'}: {message}")
-    return Verdict(True, found[AVAILABLE][1])
+        said = found.get(kind, {"message": "the operator has not reported it"})
+        if said.get("status") != wanted:
+            return Verdict(False, f"{kind} is {said.get('status') or 'unknown'}: {said.get('message', '')}")
+    return Verdict(True, str(found[AVAILABLE].get("message", "")))
 
 
 def _guard(api: Api, *, ready: bool) -> Verdict:
     for name in GUARDS:
-        if budget := _get(api, f"{BUDGETS}/{name}"):
+        if budget := api.find(f"{BUDGETS}/{name}"):
             break
     else:
         return Verdict(False, f"unknown: there is no disruption budget {GUARDS[0]} in openshift-etcd")
@@ -61,18 +61,3 @@ def _guard(api: Api, *, ready: bool) -> Verdict:
         return Verdict(False, f"unknown: the status of the disruption budget {name} is an old one")
     said = f"{name} allows {allowed} disruptions, {healthy} members are healthy of {desired} that must be"
     return Verdict(allowed > 0 if ready else healthy >= desired, said)
-
-
-def _get(api: Api, path: str) -> dict[str, Any]:
-    """An object; empty where there is none."""
-    try:
-        return api.get(path)
-    except Refused as refused:
-        if refused.status == 404:
-            return {}
-        raise
-
-
-def _conditions(etcd: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    rows = (etcd.get("status") or {}).get("conditions") or []
-    return {str(row.get("type")): (str(row.get("status") or ""), str(row.get("message") or "")) for row in rows}

@@ -42,13 +42,8 @@ def _ensured(api: Api, one: Object) -> str:
     metadata = one["metadata"]
     folder = PATHS[one["kind"]].format(namespace=segment(str(metadata.get("namespace", ""))))
     path = f"{folder}/{segment(str(metadata['name']))}"
-    try:
-        known = api.get(path).get("spec") or {}
-    except Refused as refused:
-        if refused.status != 404:
-            raise
-        known = None
-    if known is None:
+    found = api.find(path)
+    if found is None:
         try:
             api.post(folder, one)
         except Refused as refused:
@@ -57,7 +52,7 @@ def _ensured(api: Api, one: Object) -> str:
             raise
         return "made"
     # What the cluster itself has filled in is not ours to take away.
-    if _holds(known, one["spec"]):
+    if _holds(found.get("spec") or {}, one["spec"]):
         return "there already"
     api.patch(path, {"spec": one["spec"]})
     return "changed"

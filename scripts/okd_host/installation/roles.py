@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from okd_host.installation import nodes
-from okd_host.installation.api import Api, Refused, segment
+from okd_host.installation.api import Api, segment
 
 MARK = "okd-libvirt/given"
 ROLE = "node-role.kubernetes.io/"
@@ -64,11 +64,8 @@ def counted(api: Api, wanted: Wanted) -> tuple[bool, str]:
     given = ", ".join([*wanted.labels, *map(_name, wanted.taints)])
     if not wanted.pool:
         return True, given or "that of its kubelet"
-    try:
-        pool = api.get(f"{POOLS}/{segment(wanted.pool)}")
-    except Refused as refused:
-        if refused.status != 404:
-            raise
+    pool = api.find(f"{POOLS}/{segment(wanted.pool)}")
+    if pool is None:
         return True, f"{given}; the cluster has no MachineConfigPool {wanted.pool}: it keeps the workers' configuration"
     role = f"{ROLE}{wanted.pool}"
     members = sum(role in (node["metadata"].get("labels") or {}) for node in nodes.every(api))
