@@ -20,7 +20,7 @@ import (
 const (
 	port = "10250"
 	// How late a compute machine may ask for what it serves with: its Node is Ready without it.
-	lateness = 20 * time.Second
+	lateness = 6 * time.Second
 )
 
 // servingCertificate asks for what this kubelet serves with: on a compute machine some time after its Node is Ready.
