@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.end_to_end import requests
-from tests.end_to_end.clone import Clone
+from tests.end_to_end.clone import Clone, Finished
 from tests.end_to_end.cluster_side import Peer, held_streams
 from tests.end_to_end.nodes import boots, boots_or_none, identities, items, ready, until
 from tests.end_to_end.untouched import nothing_changes
@@ -30,6 +30,22 @@ def test_all_five_nodes_are_ready_through_the_load_balancer(clone: Clone) -> Non
     assert {name: row[0] for name, row in rows.items()} == {f"{name}.{DOMAIN}": "Ready" for name in NODES}
     assert all("worker" in rows[f"compute-{number}.{DOMAIN}"][1] for number in range(2))
     assert all("control-plane" in rows[f"control-plane-{number}.{DOMAIN}"][1] for number in range(3))
+
+
+def test_the_bootstrap_left_once_every_machine_had_answered_and_its_etcd_member_was_removed(up: Finished) -> None:
+    whole = "API 3 of 3; machine config 3 of 3; the bootstrap's etcd member is removed"
+    assert f"control plane: {whole}" in up.text
+    assert up.text.index(whole) < up.text.index("load balancer: bootstrap is out")
+
+
+def test_a_compute_machines_request_that_comes_after_ready_was_approved(up: Finished) -> None:
+    for name in ("compute-0", "compute-1"):
+        told = [line for line in up.text.splitlines() if f"{name}-join" in line]
+        late = [number for number, line in enumerate(told) if "stage 6/6 serving" in line]
+        there = [number for number, line in enumerate(told) if "stage 4/6 ready" in line]
+        assert late
+        assert there
+        assert there[0] < late[-1]
 
 
 def test_cluster_version_and_operators_are_available_and_nothing_waits_for_approval(clone: Clone) -> None:

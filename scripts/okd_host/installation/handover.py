@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 from okd_host import limits, tls
 from okd_host.ignition import guard
 from okd_host.installation.api import Api, Refused, Silent
+from okd_host.installation.operators import ETCD, conditions
 from okd_host.installation.rows import Row
 
-ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 REMOVED = "EtcdBootstrapMemberRemoved"
 API, MACHINE_CONFIG = "API", "machine config"
 
@@ -76,8 +76,7 @@ class Handover:
         return why
 
     def _read(self, etcd: Mapping[str, Any]) -> None:
-        found = (etcd.get("status") or {}).get("conditions") or []
-        condition: Mapping[str, Any] = next((one for one in found if one.get("type") == REMOVED), {})
+        condition = conditions(etcd).get(REMOVED, {})
         if condition.get("status") == "True":
             self._removed = True
         else:

@@ -12,6 +12,7 @@ from okd_host.installation.api import Api
 
 OPERATORS = "/apis/config.openshift.io/v1/clusteroperators"
 VERSION = "/apis/config.openshift.io/v1/clusterversions/version"
+ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 HUB = "/apis/config.openshift.io/v1/operatorhubs/cluster"
 NOT_THERE = "there is no ClusterVersion yet"
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from okd_host.installation.api import Api, Refused, Silent
-from okd_host.installation.operators import conditions
+from okd_host.installation.operators import ETCD, conditions
 
-ETCD = "/apis/operator.openshift.io/v1/etcds/cluster"
 BUDGETS = "/apis/policy/v1/namespaces/openshift-etcd/poddisruptionbudgets"
 # Releases before 4.11 have a deployment in the place of guard pods.
 GUARDS = ("etcd-guard-pdb", "etcd-quorum-guard")
