@@ -56,7 +56,10 @@ class TestObjects:
         admin.post(maps, config_map("a"))
 
         def add(number: int) -> int:
-            return admin.ask("PATCH", f"{maps}/a", {"data": {f"k{number}": "v"}}, kind=MERGE).status
+            # What has lost against others many times in a row is refused, as by a real API server, and asked again.
+            while (status := admin.ask("PATCH", f"{maps}/a", {"data": {f"k{number}": "v"}}, kind=MERGE).status) == 409:
+                pass
+            return status
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             assert set(pool.map(add, range(20))) == {200}
