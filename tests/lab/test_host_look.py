@@ -173,7 +173,7 @@ def test_2_a_file_in_the_way_of_the_pool_and_an_image_that_is_none_are_refused_t
         del program.settings["hypervisor"]["poolPath"]
         program.settings["services"]["image"]["location"] = "image.qcow2"
     assert "/etc/passwd is no directory" in text
-    assert "it is no qcow2 image" in text
+    assert "it is neither a qcow2 image nor a raw disk" in text
 
 
 def test_2_more_memory_than_the_host_has_is_refused(program: LookingProgram) -> None:
