@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "cluster": {"name": "okd", "baseDomain": "lab.example"},
     "checks": {"minimumSizes": "ignore"},
     "hypervisor": {"uri": "qemu:///system", "accelerator": "qemu"},
-    "uplink": {"cidr": "192.168.130.0/24", "resolvers": ["192.168.130.1"]},
+    "uplink": {"cidr": "192.168.130.0/24", "resolvers": ["198.51.100.53"]},
     "services": {
         "image": {"location": "image.qcow2"},
         "cpus": 1,
