@@ -70,6 +70,22 @@ def test_one_that_was_watched_for_the_grace_without_a_renewal_is_gone(watch: Wat
     assert "reads Ready, but its kubelet has not reported since 20" in watch.pulse.why_not_ready(watch.node)
 
 
+def test_a_time_in_which_the_api_was_silent_is_not_watched(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def after(seconds: float) -> str:
+        clock[0] += seconds
+        watch.pulse._note(FQDN, {"spec": {"renewTime": "2026-12-01T04:00:00.123456Z"}}, None)
+        found: str = watch.pulse.state(FQDN)
+        return found
+
+    assert after(0) == "unknown"
+    assert after(300) == "unknown", "its kubelet could not have renewed it meanwhile either"
+    assert [after(5) for _ in range(6)] == ["unknown"] * 6
+    assert after(5) == "gone"
+
+
 def test_who_renews_is_not_ready_when_its_node_says_that_it_is_not(watch: Watch, api: FakeApi) -> None:
     with api.change(f"{NODES}/{FQDN}") as node:
         node["status"]["conditions"][0] |= {"status": "False", "message": "the network is not ready"}

@@ -26,18 +26,25 @@ PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 ALIVE, GONE, UNKNOWN = "alive", "gone", "unknown"
 POLL = 2.0
 HEARTBEAT = 10.0
+# Looks further apart leave a gap: an API that was silent to us may have been silent to kubelets as well.
+GAP = 10.0
 # The Date of an answer is in whole seconds.
 ROUNDED = 1.0
 
 
 @dataclass
 class _Beat:
-    """A lease's last renewal: what it says, since when (monotonic) it says so, and whether it said otherwise before."""
+    """A lease's last renewal: what it says, since when (monotonic) it says so, and whether it said otherwise before.
+
+    `looked` is when it was read last, `unwatched` how many seconds of the time since then nobody can speak for.
+    """
 
     renewed: str
     since: float
+    looked: float
     changed: bool = False
     recent: bool = False
+    unwatched: float = 0.0
 
 
 class Pulse:
@@ -61,10 +68,13 @@ class Pulse:
 
     def _note(self, name: str, lease: Mapping[str, Any], date: float | None) -> None:
         renewed = str((lease.get("spec") or {}).get("renewTime") or "")
-        beat = self._beats.setdefault(name, _Beat(renewed, time.monotonic()))
+        now = time.monotonic()
+        beat = self._beats.setdefault(name, _Beat(renewed, now, now))
+        beat.unwatched += max(0.0, now - beat.looked - GAP)
+        beat.looked = now
         if beat.renewed != renewed:
             # One that is there for the first time was made by a kubelet just now.
-            beat.renewed, beat.since, beat.changed = renewed, time.monotonic(), bool(renewed)
+            beat.renewed, beat.since, beat.changed, beat.unwatched = renewed, now, bool(renewed), 0.0
         told = _seconds(renewed)
         beat.recent = bool(told and date and abs(date - told) <= limits.LEASE.seconds + ROUNDED)
 
@@ -80,7 +90,7 @@ class Pulse:
             return UNKNOWN
         if beat.recent or self.beats(name):
             return ALIVE
-        return GONE if time.monotonic() - beat.since > limits.LEASE.seconds else UNKNOWN
+        return GONE if time.monotonic() - beat.since - beat.unwatched > limits.LEASE.seconds else UNKNOWN
 
     def ready(self, node: Mapping[str, Any]) -> bool:
         """Whether a node is Ready and alive."""
