@@ -74,24 +74,26 @@ class Installation(pulumi.ComponentResource):
         declared = self._command("declared", "machines", installation.declared(self._plan), after=self._secrets)
         before = [declared, *after]
         if self._plan.bootstraps:
-            control_plane, alive = self._first(before)
+            control_plane, installed, departed = self._first(before)
         else:
             for row in self._plan.bootstrap_machines:
                 self._machine(row, before)
             self.bootstrap = pulumi.Output.from_input({"state": BOOTSTRAPPED, "machine": False})
-            control_plane, alive = self._rolling(self._plan.of_role("control-plane"), before, made_after=before), before
+            control_plane = self._rolling(self._plan.of_role("control-plane"), before, made_after=before)
+            installed, departed = [], before
         config = self._command(
             "compute-config",
             "worker-config",
             installation.compute_config(self._plan),
-            after=alive,
+            after=departed,
             triggers=[args.ignition_digest],
         )
-        # A first installation's compute machines boot beside the control plane, and ask for their machine config until
-        # that serves it; later ones take the ignition configs that the cluster has by then.
+        # A first installation's compute machines boot beside the control plane, ask for their machine config until that
+        # serves it, and join while the bootstrap leaves; later ones take the ignition configs that the cluster has by
+        # then.
         compute = self._rolling(
             self._plan.of_role("compute"),
-            [config],
+            installed or [config],
             control_plane[-1:],
             made_after=before if self._plan.bootstraps else [config],
         )
@@ -99,7 +101,7 @@ class Installation(pulumi.ComponentResource):
             "complete",
             "await-install",
             self._completion(),
-            after=[*control_plane, *compute, *before],
+            after=[*control_plane, *compute, config, *before],
             minutes=self._plan.settings.install.limits.install_minutes,
         )
         rows = [row.output() for row in self._plan.members]
@@ -107,8 +109,13 @@ class Installation(pulumi.ComponentResource):
         self.installation = result(complete).apply(lambda found: {**told, **found})
         self.register_outputs({"bootstrap": self.bootstrap, "installation": self.installation})
 
-    def _first(self, after: Sequence[pulumi.Resource]) -> tuple[list[pulumi.Resource], list[pulumi.Resource]]:
-        """Bootstrap and control plane, all at once: who has joined, and what everything after waits for."""
+    def _first(
+        self, after: Sequence[pulumi.Resource]
+    ) -> tuple[list[pulumi.Resource], list[pulumi.Resource], list[pulumi.Resource]]:
+        """Bootstrap and control plane, all at once.
+
+        Who has joined, the control plane that does without the bootstrap, and the bootstrap's departure.
+        """
         rows = (*self._plan.bootstrap_machines, *self._plan.of_role("control-plane"))
         machines = [self._machine(row, after) for row in rows]
         uuids: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
@@ -132,8 +139,8 @@ class Installation(pulumi.ComponentResource):
             minutes=installation.departure_minutes(self._plan) + (POWER_OFF.seconds + DELIVERY.seconds) / 60,
         )
         self.bootstrap = result(departed).apply(lambda _: {"state": BOOTSTRAPPED, "machine": True})
-        members = [self._joined(machine, [departed]) for machine in machines if machine.row.role == "control-plane"]
-        return members, [departed]
+        members = [self._joined(machine, [complete]) for machine in machines if machine.row.role == "control-plane"]
+        return members, [complete], [departed]
 
     def _rolling(
         self,

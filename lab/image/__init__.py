@@ -41,7 +41,7 @@ def _boot_image(services: Path) -> Path:
             taken = Path(directory)
             parts.take(services / SERVICES_IMAGE, taken, log)
             boot.make(taken, to)
-            machine_disk.make(taken, to, program, boot.SCRIPTS / "on-lease", to, log)
+            machine_disk.make(taken, to, program, boot.SCRIPTS, to, log)
 
     return _cached("boot", _digest([*boot.inputs(), *machine_disk.inputs()], services.name, program.parent.name), make)
 

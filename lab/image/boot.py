@@ -33,8 +33,25 @@ APPLETS = (
         "mkdir",
         "mount",
     ),
-    *("nslookup", "od", "pidof", "printf", "rm", "sed", "sh", "sleep", "sync", "tail", "tee", "timeout", "touch", "tr"),
-    *("blockdev", "losetup", "poweroff", "reboot", "switch_root", "udhcpc", "umount", "wc", "wget"),
+    *(
+        "nslookup",
+        "od",
+        "pidof",
+        "printf",
+        "rm",
+        "sed",
+        "sh",
+        "sleep",
+        "stat",
+        "sync",
+        "tail",
+        "tee",
+        "timeout",
+        "touch",
+        "tr",
+    ),
+    *("blockdev", "losetup", "poweroff", "reboot", "switch_root", "timeout", "touch", "tr"),
+    *("udhcpc", "umount", "wc", "wget"),
 )
 
 

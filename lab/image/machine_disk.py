@@ -41,13 +41,13 @@ def inputs() -> list[Path]:
     return [here, here.with_name("disk.py"), *(path for path in OVERLAY.rglob("*") if path.is_file())]
 
 
-def make(parts: Path, boot: Path, program: Path, lease_script: Path, to: Path, log: Path) -> None:
+def make(parts: Path, boot: Path, program: Path, scripts: Path, to: Path, log: Path) -> None:
     """Write `rootfs` into the directory `to`; `boot` holds kernel and initramfs. Raises StepFailed."""
     content = {
         "boot/kernel": boot / "kernel",
         "boot/initramfs": boot / "initramfs",
         "bin/miniature": program,
-        "bin/on-lease": lease_script,
+        **{f"bin/{name}": scripts / name for name in ("on-lease", "words")},
         **{target: parts / Path(source).name for source, target in PROGRAMS.items() if target not in _LEFT_OUT},
         **{path.relative_to(OVERLAY).as_posix(): path for path in OVERLAY.rglob("*") if path.is_file()},
     }

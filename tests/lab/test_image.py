@@ -151,7 +151,7 @@ def rootfs_of(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
         program = tmp_path / "program"
         program.write_bytes(b"the program")
         boot.make(parts, to)
-        machine_disk.make(parts, to, program, boot.SCRIPTS / "on-lease", to, tmp_path / "log")
+        machine_disk.make(parts, to, program, boot.SCRIPTS, to, tmp_path / "log")
         return to / "rootfs"
 
     return make
