@@ -17,41 +17,10 @@ from lab.image.parts import MODULES, PROGRAMS
 FILES = ("kernel", "initramfs", "rootfs")
 SCRIPTS = Path(__file__).parent / "miniature"
 APPLETS = (
-    *(
-        "cat",
-        "cut",
-        "date",
-        "dd",
-        "echo",
-        "grep",
-        "head",
-        "hostname",
-        "init",
-        "insmod",
-        "ip",
-        "killall",
-        "mkdir",
-        "mount",
-    ),
-    *(
-        "nslookup",
-        "od",
-        "pidof",
-        "printf",
-        "rm",
-        "sed",
-        "sh",
-        "sleep",
-        "stat",
-        "sync",
-        "tail",
-        "tee",
-        "timeout",
-        "touch",
-        "tr",
-    ),
-    *("blockdev", "losetup", "poweroff", "reboot", "switch_root", "timeout", "touch", "tr"),
-    *("udhcpc", "umount", "wc", "wget"),
+    *("blockdev", "cat", "cut", "date", "dd", "echo", "grep", "head", "hostname", "init", "insmod", "ip", "killall"),
+    *("losetup", "mkdir", "mount", "nslookup", "od", "pidof", "poweroff", "printf", "reboot", "rm", "sed", "sh"),
+    *("sleep", "stat", "switch_root", "sync", "tail", "tee", "timeout", "touch", "tr", "udhcpc", "umount", "wc"),
+    "wget",
 )
 
 
