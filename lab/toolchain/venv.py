@@ -17,6 +17,8 @@ from lab.progress import run
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+# The files name everything, so there is nothing to work out; what is imported is compiled then.
+_QUICK = ("--disable-pip-version-check", "--quiet", "--no-deps", "--no-compile")
 _FILES = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 
 
@@ -35,7 +37,7 @@ def up(*, tests: bool = False) -> None:
             remedy="on Debian: apt-get install python3-venv",
         )
     run(
-        [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", file],
+        [PYTHON, "-m", "pip", "install", *_QUICK, "-r", file],
         step="installing Python packages into .venv",
         log=log,
         append=True,

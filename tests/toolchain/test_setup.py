@@ -11,7 +11,7 @@ import pytest
 
 from lab.checkout import ROOT
 from lab.progress import StepFailed, run, step
-from lab.toolchain import engine, packages
+from lab.toolchain import engine, packages, venv
 from lab.toolchain.versions import PULUMI
 from tests.patience import PATIENCE_SECONDS
 
@@ -32,6 +32,11 @@ def test_a_second_run_has_nothing_to_do() -> None:
 def test_status_names_every_tool() -> None:
     told = {line.split()[0] for line in _up("status").stdout.splitlines()}
     assert told == {"packages", "python", "venv", "pulumi", "language", "random", "libvirt", "tls", "command"}
+
+
+def test_the_requirements_name_everything_that_they_need() -> None:
+    done = subprocess.run([venv.PYTHON, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_an_unknown_step_is_refused_with_the_known_ones() -> None:
