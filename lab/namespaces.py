@@ -30,6 +30,8 @@ class Process:
 
     pid: int
     argv: tuple[str, ...]
+    # Clock ticks since the machine started.
+    started: int
 
     @property
     def name(self) -> str:
@@ -40,9 +42,12 @@ class Process:
 
 
 def processes() -> list[Process]:
-    """Return every process in the lab's namespaces, oldest pid first."""
+    """Return every process in the lab's namespaces, oldest first.
+
+    Pids begin anew at some time, so the lowest may be of a process that has gone on to a network namespace of its own.
+    """
     found = (_process(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return sorted((process for process in found if process), key=lambda process: process.pid)
+    return sorted((process for process in found if process), key=lambda process: (process.started, process.pid))
 
 
 def named(name: str) -> list[Process]:
@@ -55,9 +60,14 @@ def _process(pid: int) -> Process | None:
         if mountpoints.owner(pid) != checkout.lab_id():
             return None
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        started = _started(pid)
     except OSError:
         return None
-    return Process(pid, tuple(words[:-1]) or ("(ending)",))
+    return Process(pid, tuple(words[:-1]) or ("(ending)",), started)
+
+
+def _started(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def inside() -> bool:
