@@ -214,7 +214,8 @@ def test_of_two_runs_at_once_the_second_waits_and_uses_what_the_first_made(site:
         agent.stdin = None
         agents.append(agent)
     printed = sorted(
-        (agent.communicate(timeout=PATIENCE_SECONDS)[0] for agent in agents), key=lambda told: "waiting for" in told
+        (agent.communicate(timeout=PATIENCE_SECONDS)[0] for agent in agents),
+        key=lambda told: "to release ignition" in told,
     )
     assert '"reused": false' in printed[0]
     assert "to release ignition" in printed[1]
