@@ -6,7 +6,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(or $(LAB),$(filter dev,$(STACK))),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast test-extended test-tools clean
+.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast test-lab test-release test-extended test-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -85,8 +85,14 @@ test-fast: test-tools lint ## lint and the tiers that boot no machine
 test: test-fast ## all tiers, the lab end to end at last
 	@python3 -m lab.image build
 	@python3 -m lab.release build
-	@$(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end and not extended"
-	@$(PY) -m pytest -m "(lab or end_to_end) and not extended"
+	@$(MAKE) --no-print-directory -j 2 test-lab test-release
+
+test-lab:
+	@$(PY) -m pytest -v -m "(lab or end_to_end) and not extended"
+
+# The machines of the lab wait a lot: what boots none uses the time, and takes none of theirs.
+test-release:
+	@nice -n 19 $(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end and not extended"
 
 test-extended: test-tools ## other whole stacks and long trials by killing: an hour and more, not part of `test`
 	@$(PY) -m pytest -m extended

@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.end_to_end import requests
 from tests.end_to_end.clone import Clone, Finished
-from tests.end_to_end.cluster_side import Peer, held_streams
 from tests.end_to_end.nodes import boots, boots_or_none, identities, items, ready, until
+from tests.end_to_end.scaling import Scaling, scale
 from tests.end_to_end.untouched import nothing_changes
 
 NODES = ["compute-0", "compute-1", "control-plane-0", "control-plane-1", "control-plane-2"]
@@ -115,61 +113,47 @@ def test_the_load_balancers_statistics_are_reached_as_documented(clone: Clone) -
     assert "control-plane-2" in page
 
 
-def test_foreign_requests_are_left_alone_while_declared_machines_join_and_no_connection_drops(clone: Clone) -> None:
-    foreign = requests.foreign(DOMAIN, "192.168.200.20")
-    assert len(foreign) >= 12
-    for request in foreign:
-        clone.oc("create", "-f", "-", stdin=json.dumps(request.document), user=request.user).ok()
-    before, started = identities(clone), boots(clone)
-    with Peer(clone) as peer, held_streams(clone, peer) as streams:
-        assert len(streams.hosts) == 2, "the ingress spreads its clients"
-        settings = clone.change_settings(_add)
-        grown = clone.pulumi("up", "--yes", "--skip-preview").ok()
-        print(f"2 -> 4 compute machines took {grown.seconds:.0f} s")
-        assert ready(clone) == {*NODES, "compute-2", "compute-3"}
-        assert all(streams.flowing().values())
-        clone.pulumi("preview", "--expect-no-changes").ok()
-        clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-2"))
-        preview = clone.pulumi("preview", "--diff").ok().text
-        assert "compute-2 is drained and leaves the cluster" in preview
-        shrunk = clone.pulumi("up", "--yes", "--skip-preview").ok()
-        print(f"4 -> 3 compute machines took {shrunk.seconds:.0f} s")
-        assert all(streams.flowing().values()), "a connection to a back end that stays was dropped"
-    assert ready(clone) == {*NODES, "compute-3"}
-    assert "compute-2" not in identities(clone)
+@pytest.fixture(scope="module")
+def scaling(clone: Clone) -> Scaling:
+    return scale(clone, DOMAIN)
+
+
+def test_declared_machines_join_and_foreign_requests_are_left_alone(clone: Clone, scaling: Scaling) -> None:
+    assert scaling.between.ready == {*NODES, "compute-2", "compute-3"}
+    assert "foreign-" in scaling.grown.text, "what was left alone is reported"
+    foreign = [
+        row
+        for row in items(clone.oc("get", "csr", "-o", "json").ok().text)
+        if row["metadata"]["name"].startswith("foreign-")
+    ]
+    assert foreign
+    for row in foreign:
+        assert not row["status"].get("conditions"), f"{row['metadata']['name']} was answered"
+        assert not row["status"].get("certificate")
+
+
+def test_machines_come_and_go_and_no_connection_to_one_that_stays_drops(scaling: Scaling) -> None:
+    for look in (scaling.before, scaling.between, scaling.after):
+        assert look.flowing
+        assert all(look.flowing.values())
+
+
+def test_a_removed_machine_is_drained_and_gone_and_no_other_is_touched(clone: Clone, scaling: Scaling) -> None:
+    assert "compute-2 is drained and leaves the cluster" in scaling.preview.text
+    assert scaling.after.ready == {*NODES, "compute-3"}
+    assert "compute-2" not in scaling.after.domains
     assert "compute-2" not in clone.inside("virsh", "vol-list", "okd-dev").ok().text
-    after = identities(clone)
-    assert {name: after[name] for name in before} == before, "another machine was changed"
-    assert {name: uuid for name, uuid in boots(clone).items() if name in started} == started, (
-        "another machine restarted"
-    )
-    pending = clone.oc("get", "csr", "-o", "json").ok().text
-    for row in items(pending):
-        if row["metadata"]["name"].startswith("foreign-"):
-            assert not row["status"].get("conditions"), f"{row['metadata']['name']} was answered"
-            assert not row["status"].get("certificate")
-    assert "foreign-" in grown.text, "what was left alone is reported"
-    clone.settings_file.write_text(settings)
-    clone.change_settings(
-        lambda config: config["okd-libvirt:machines"].update({"compute-3": {"address": "192.168.200.23"}})
-    )
-    clone.pulumi("preview", "--expect-no-changes").ok()
+    for look in (scaling.between, scaling.after):
+        assert {name: look.domains[name] for name in scaling.before.domains} == scaling.before.domains
+        assert {name: look.boots[name] for name in scaling.before.boots} == scaling.before.boots
 
 
-def _add(config: dict[str, Any]) -> None:
-    config["okd-libvirt:machines"] |= {f"compute-{n}": {"address": f"192.168.200.{20 + n}"} for n in (2, 3)}
-
-
-def test_a_resized_machine_is_drained_rebuilt_and_ready_again_and_no_other_is_touched(clone: Clone) -> None:
-    before = identities(clone)
-    clone.change_settings(lambda config: config["okd-libvirt:machines"]["compute-3"].update({"memoryMiB": 576}))
-    clone.pulumi("up", "--yes", "--skip-preview").ok()
-    after = identities(clone)
-    assert after.pop("compute-3") != before.pop("compute-3")
-    assert after == before
-    assert ready(clone) == {*NODES, "compute-3"}
+def test_a_resized_machine_is_drained_rebuilt_and_ready_again(clone: Clone, scaling: Scaling) -> None:
+    assert scaling.after.domains["compute-3"] != scaling.between.domains["compute-3"]
+    assert scaling.after.boots["compute-3"] != scaling.between.boots["compute-3"]
     memory = clone.inside("virsh", "dominfo", "okd-dev-compute-3").ok().text
     assert f"{576 * 1024} KiB" in memory
+    clone.pulumi("preview", "--expect-no-changes").ok()
     clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-3"))
     clone.pulumi("up", "--yes", "--skip-preview").ok()
     assert ready(clone) == set(NODES)
@@ -180,7 +164,6 @@ def test_what_an_installed_cluster_would_not_survive_is_refused_in_the_preview(c
     clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("control-plane-2"))
     refused = clone.pulumi("preview")
     clone.settings_file.write_text(before)
-    clone.change_settings(lambda config: config["okd-libvirt:machines"].pop("compute-3", None))
     assert refused.code != 0
     assert "machines.control-plane-2" in refused.text
     assert "etcd member" in refused.text
@@ -200,6 +183,7 @@ def test_with_a_control_plane_machine_powered_off_the_api_answers_with_no_hand_o
     print(f"control-plane-1 was Ready {took:.0f} s after it was started")
 
 
+@pytest.mark.extended
 def test_all_machines_powered_off_hard_and_started_are_ready_again_with_no_hand_on_it(clone: Clone) -> None:
     before = boots(clone)
     for name in identities(clone):
