@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,34 @@ def test_status_names_every_tool() -> None:
 def test_the_requirements_name_everything_that_they_need() -> None:
     done = subprocess.run([venv.PYTHON, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_packages_are_fetched_once_and_no_index_is_asked_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    with zipfile.ZipFile(index / "wings-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("wings.py", "FEATHERS = 7\n")
+        wheel.writestr("wings-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: wings\nVersion: 1.0\n")
+        wheel.writestr("wings-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("wings-1.0.dist-info/RECORD", "")
+    asked = tmp_path / "requirements.txt"
+    asked.write_text("wings==1.0\n")
+    monkeypatch.setattr(venv, "_FILES", (asked, asked))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    for number in range(2):
+        monkeypatch.setattr(venv, "VENV", tmp_path / f"venv-{number}")
+        monkeypatch.setattr(venv, "PYTHON", venv.VENV / "bin" / "python")
+        venv.up()
+        shown = subprocess.run(
+            [venv.PYTHON, "-c", "import wings; print(wings.FEATHERS)"], capture_output=True, text=True
+        )
+        assert shown.stdout == "7\n", shown.stderr
+        shutil.rmtree(index, ignore_errors=True)
+        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
 
 def test_an_unknown_step_is_refused_with_the_known_ones() -> None:
