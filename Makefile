@@ -6,7 +6,7 @@ OUT   ?= build/$(STACK)
 WHERE ?= $(if $(or $(LAB),$(filter dev,$(STACK))),,--own-libvirt)
 PY    := .venv/bin/python
 
-.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast test-lab test-release test-extended test-tools clean
+.PHONY: help up preview status stop start output down shell toolchain image release hypervisor render topology reference media lint test test-fast test-extended test-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -73,26 +73,21 @@ lint: .venv ## ruff, ruff format and mypy
 	@$(PY) -m mypy
 
 # Files of tests run side by side, in their usual order; what boots machines runs one after the other.
-WORKERS ?= 2
+# Tests that boot none wait for daemons half of their time: two for each processor of a machine with two.
+WORKERS ?= 4
 BESIDE  := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-tools:
 	@python3 -m lab.toolchain up --tests
 
-test-fast: test-tools lint ## lint and the tiers that boot no machine
+test-fast: test-tools lint ## lint and the tiers that boot no machine and need no release
 	@$(PY) -m pytest $(BESIDE) -m "not release and not lab and not end_to_end and not extended"
 
-test: test-fast ## all tiers, the lab end to end at last
+test: test-tools lint ## all tiers, the lab end to end at last
 	@python3 -m lab.image build
 	@python3 -m lab.release build
-	@$(MAKE) --no-print-directory -j 2 test-lab test-release
-
-test-lab:
+	@$(PY) -m pytest $(BESIDE) -m "not lab and not end_to_end and not extended"
 	@$(PY) -m pytest -v -m "(lab or end_to_end) and not extended"
-
-# The machines of the lab wait a lot: what boots none uses the time, and takes none of theirs.
-test-release:
-	@nice -n 19 $(PY) -m pytest $(BESIDE) -m "release and not lab and not end_to_end and not extended"
 
 test-extended: test-tools ## other whole stacks and long trials by killing: an hour and more, not part of `test`
 	@$(PY) -m pytest -m extended
