@@ -17,6 +17,8 @@ _OFFLINE = (
     "this machine reaches no network, or no name server: what is missing here has to come from package registries "
     "once. Where a proxy or a mirror is needed, apt, pip (PIP_INDEX_URL) and Go (GOPROXY) take their usual settings"
 )
+# A machine whose name server is just being started; sudo goes on.
+_SUDO = "sudo: unable to resolve host"
 _KNOWN = {
     "incorrect passphrase": _RETRIEVE,
     "message authentication failed": _RETRIEVE,
@@ -39,5 +41,5 @@ _KNOWN = {
 
 def of(lines: Iterable[str]) -> list[str]:
     """The remedies for what a program said, each once."""
-    text = "\n".join(lines).lower()
+    text = "\n".join(line for line in lines if _SUDO not in line).lower()
     return list(dict.fromkeys(remedy for words, remedy in _KNOWN.items() if words.lower() in text))

@@ -134,7 +134,7 @@ class Stack:
         if code == 0:
             say("the stack is up; its outputs (secrets masked; `make output` shows them again):")
             return self.output()
-        update.say_consoles(self.commands, told)
+        update.say_machines(self.commands, told)
         say("`pulumi up` failed; what it did is kept: correct the cause and run `make up` again, it goes on from there")
         return code
 

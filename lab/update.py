@@ -1,6 +1,6 @@
 """One `pulumi up` of a stack, and what follows from its end.
 
-Owns: running it, whether another one is wanted, and the consoles of the machines that a failed one names. Does not own:
+Owns: running it, whether another one is wanted, and what is said of machines when it failed. Does not own:
 what has to stand before it. Standard library only.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cluster import limits
-from lab import consoles, facts
+from lab import consoles, facts, paused
 from lab.commands import Commands
 from lab.outlook import PROBE, Outlook
 from lab.progress import StepFailed, say
@@ -47,10 +47,11 @@ def _await_ssh(commands: Commands, answered: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True, name="first SSH").start()
 
 
-def say_consoles(commands: Commands, told: Sequence[str]) -> None:
-    """Say the last words of the machines that a failed update named."""
+def say_machines(commands: Commands, told: Sequence[str]) -> None:
+    """Say which machines are paused, and the last words of those that a failed update named."""
     try:
-        lines = consoles.last_words(commands, facts.of(commands.stack), told)
+        known = facts.of(commands.stack)
+        lines = [*paused.told(commands, known), *consoles.last_words(commands, known, told)]
     except StepFailed:
         return  # it failed on the settings, and has said so
     for line in lines:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cluster import limits
-from lab import checkout, commands, consoles, facts, residents, stack, status, update
+from lab import checkout, commands, consoles, facts, paused, remedies, residents, stack, status, update
 from lab.commands import Commands
 from lab.facts import Facts
 from lab.progress import StepFailed
@@ -221,6 +221,30 @@ def test_a_console_on_another_host_is_named_by_its_place(dev: Facts) -> None:
     ]
 
 
+def test_a_failed_run_names_a_machine_that_libvirt_has_paused_and_what_to_do(
+    dev: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virsh = tmp_path / "virsh"
+    virsh.write_text(
+        '#!/bin/sh\ncase "$4" in *-services) echo "paused (I/O error)";; *-compute-0) echo "paused (user)";; '
+        "*-compute-1) exit 1;; *) echo 'running (booted)';; esac\n"
+    )
+    virsh.chmod(0o755)
+    commands = Commands("dev", in_lab=False)
+    monkeypatch.setitem(commands.environment, "PATH", f"{tmp_path}:{commands.environment['PATH']}")
+    disk, user = paused.told(commands, dev)
+    assert disk.startswith("services is paused (I/O error) and answers nobody; to do: ")
+    assert "the libvirt host's disk is full" in disk
+    assert disk.endswith(f"`virsh resume {dev.services_domain}`")
+    assert user == f"compute-0 is paused (user) and answers nobody; to do: `virsh resume {dev.domains['compute-0']}`"
+
+
+def test_a_name_that_sudo_cannot_resolve_is_not_taken_for_a_machine_without_network() -> None:
+    said = "sudo: unable to resolve host services: Temporary failure in name resolution"
+    assert remedies.of([said]) == []
+    assert len(remedies.of([said, "curl: Temporary failure in name resolution"])) == 1
+
+
 @pytest.mark.parametrize(
     ("outputs", "wanted"),
     [
@@ -246,6 +270,7 @@ class Updates(stack.Stack):
         monkeypatch.setattr(stack.turn, "of", lambda name, verb: contextlib.nullcontext())
         monkeypatch.setattr(update, "run", lambda commands: self._run())
         monkeypatch.setattr(update.facts, "of", lambda name: name)
+        monkeypatch.setattr(update.paused, "told", lambda commands, known: [])
         monkeypatch.setattr(update.consoles, "last_words", lambda commands, known, told: [f"last of {told}"])
         self._backend = SimpleNamespace(outputs=lambda: outputs.pop(0))
 
