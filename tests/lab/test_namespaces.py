@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from lab import checkout, mountpoints, namespaces
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -16,6 +18,11 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     with subprocess.Popen(["sleep", "infinity"]) as first, subprocess.Popen(["sleep", "infinity"]) as second:
         pids = [first.pid, second.pid]
         monkeypatch.setattr(mountpoints, "owner", lambda pid: checkout.lab_id() if pid in pids else "")
+        # A process has no words for a moment after its exec, as one has that ends.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while [process.name for process in namespaces.processes()] != ["sleep", "sleep"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         yield pids
         first.kill()
         second.kill()
