@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.clone import Clone, Finished
 from tests.lab.test_boot import CYCLES
 
@@ -109,6 +111,7 @@ def test_bad_settings_are_one_report_and_nothing_is_touched(clone: Clone) -> Non
     assert by_urn() == resources
 
 
+@pytest.mark.extended
 def test_a_rebuilt_services_host_gets_everything_again_and_keeps_the_registrys_blobs(clone: Clone) -> None:
     digest = clone.on_services(PUSH_BLOB, stdin=clone.output("registryPassword")).ok().text.strip().splitlines()[-1]
     before = clone.resources()
