@@ -221,17 +221,37 @@ def test_a_console_on_another_host_is_named_by_its_place(dev: Facts) -> None:
     ]
 
 
+def _with_virsh(script: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    virsh = place / "virsh"
+    virsh.write_text(f"#!/bin/sh\n{script}\n")
+    virsh.chmod(0o755)
+    commands = Commands("dev", in_lab=False)
+    monkeypatch.setitem(commands.environment, "PATH", f"{place}:{commands.environment['PATH']}")
+    return commands
+
+
+def test_a_libvirt_that_does_not_answer_a_failed_run_is_asked_once_and_said_to_be_silent(
+    dev: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    commands = _with_virsh(f"echo x >>{asked}; echo 'error: no connection' >&2; exit 1", tmp_path, monkeypatch)
+    assert paused.told(commands, dev) == ["libvirt does not say whether a machine is paused: error: no connection"]
+    assert asked.read_text() == "x\n"
+
+
 def test_a_failed_run_names_a_machine_that_libvirt_has_paused_and_what_to_do(
     dev: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    virsh = tmp_path / "virsh"
-    virsh.write_text(
-        '#!/bin/sh\ncase "$4" in *-services) echo "paused (I/O error)";; *-compute-0) echo "paused (user)";; '
-        "*-compute-1) exit 1;; *) echo 'running (booted)';; esac\n"
+    rows = "".join(
+        f" {number} {domain} {'paused' if name in ('services', 'compute-0') else 'running'}\n"
+        for number, (name, domain) in enumerate({dev.services: dev.services_domain, **dev.domains}.items(), 1)
     )
-    virsh.chmod(0o755)
-    commands = Commands("dev", in_lab=False)
-    monkeypatch.setitem(commands.environment, "PATH", f"{tmp_path}:{commands.environment['PATH']}")
+    commands = _with_virsh(
+        f"""case "$3 $4" in list*) printf ' Id Name State\n---\n{rows}';; *-services) echo "paused (I/O error)";;
+        *-compute-0) echo "paused (user)";; *) exit 1;; esac""",
+        tmp_path,
+        monkeypatch,
+    )
     disk, user = paused.told(commands, dev)
     assert disk.startswith("services is paused (I/O error) and answers nobody; to do: ")
     assert "the libvirt host's disk is full" in disk
